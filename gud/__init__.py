@@ -1,0 +1,1 @@
+"""GUD: Generation with Unified Diffusion (arXiv 2410.02667)."""
