@@ -105,9 +105,7 @@ def write_record(
     record = {
         "artefact": Path(path).name,
         "sha256": sha256(path),
-        "inputs": {
-            os.path.relpath(source, Path(path).parent): sha256(source) for source in inputs
-        },
+        "inputs": {os.path.relpath(source, Path(path).parent): sha256(source) for source in inputs},
         "settings": settings or {},
         "seed": seed,
         "code": code_version(),

@@ -1,0 +1,147 @@
+"""A diffusion model: representation, schedule family, process and network, in one file on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gud import data
+from gud.errors import InputError
+from gud.networks import NETWORKS
+from gud.noising import NoisingState
+from gud.processes import PROCESSES, State
+from gud.provenance import atomic
+from gud.representation import Representation, Statistics, basis_from_settings
+from gud.schedules import (
+    Reparametrised,
+    Schedule,
+    SoftConditioning,
+    gamma_noise_default,
+    ordering_by_frequency,
+)
+from gud.settings import ModelSettings, check_parameter, validate
+
+
+class Model(nn.Module):
+    """Four independent choices and a trained network.
+
+    Args:
+        settings: a `ModelSettings` section as JSON values.
+        statistics: of the training set, from `gud.representation.fit`.
+
+    Attributes:
+        representation: images <-> components.
+        process: what happens to a component as its clock runs.
+        network: predicts the noise in image space (App. B).
+    """
+
+    def __init__(self, settings: dict[str, Any], statistics: Statistics):
+        super().__init__()
+        self.settings = validate(ModelSettings, settings, "model settings").model_dump(mode="json")
+        channels, image_size, _ = statistics.mean.shape
+        basis = basis_from_settings(settings["basis"], image_size, statistics.rotation)
+        self.representation = Representation(
+            basis, statistics, whitened=settings["prior"] == "variance_matching"
+        )
+        self.process = PROCESSES[settings["process"]]()
+        network = dict(settings["network"])
+        self.network = NETWORKS[network.pop("name")](
+            image_size=image_size,
+            in_channels=channels * self.process.k,
+            out_channels=channels * self.process.k,
+            components=len(statistics.variance),
+            **network,
+        )
+
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Shape (k, channels, components) of the state of one image."""
+        statistics = self.representation.statistics
+        return self.process.k, len(statistics.mean), len(statistics.variance)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def schedule(self, a: float, r: float = 0.0) -> Schedule:
+        """The schedule of equations 18-20 at inverse softness a and ordering parameter r."""
+        for key, value in (("a", a), ("r", r)):
+            try:
+                check_parameter(key, value)
+            except ValueError as error:
+                raise InputError(f"schedule parameter {error}") from None
+        settings = self.settings["schedule"]
+        representation = self.representation
+        log_variance = representation.log_variance
+        gamma_noise = settings["gamma_noise"]
+        if gamma_noise == "auto":
+            gamma_noise = gamma_noise_default(log_variance)
+        linear = SoftConditioning(
+            log_variance=log_variance,
+            ordering=ordering_by_frequency(
+                representation.log_sigma, representation.basis.frequency, r
+            ),
+            a=a,
+            gamma_denoise=settings["gamma_denoise"],
+            gamma_noise=gamma_noise,
+        )
+        power = settings["time_power"]
+        return linear if power == 1 else Reparametrised(linear, power)
+
+    def eps(self, z: State, state: NoisingState) -> State:
+        """Predicted noise of a noised state, shape (batch, k, channels, components).
+
+        The network sees and predicts images U^T chi; U takes its prediction to components
+        (App. B, equation 23).
+        """
+        basis = self.representation.basis
+        images = basis.inverse(z).flatten(1, 2)
+        noise = self.network(images, state.gamma.to(images))
+        return basis.forward(noise.unflatten(1, z.shape[1:3]))
+
+    def encode(
+        self, images: UInt8[Tensor, "batch channels height width"], seed: int = 0
+    ) -> Float[Tensor, "batch channels components"]:
+        """Components of 8-bit images, dequantised with noise from `seed` (App. B)."""
+        noise = torch.Generator(images.device).manual_seed(seed)
+        return self.representation.encode(data.dequantise(images, noise))
+
+    def decode(
+        self, components: Float[Tensor, "batch channels components"]
+    ) -> UInt8[Tensor, "batch channels height width"]:
+        """8-bit images of components."""
+        return data.quantise(self.representation.decode(components))
+
+    def save(self, path: str | Path, **metadata: str) -> None:
+        """Write weights, statistics and settings to one safetensors file."""
+        tensors = {f"network.{k}": v.cpu() for k, v in self.network.state_dict().items()}
+        statistics = self.representation.statistics.tensors()
+        tensors |= {f"statistics.{k}": v.cpu() for k, v in statistics.items()}
+        with atomic(path) as temporary:
+            save_file(tensors, temporary, {"settings": json.dumps(self.settings)} | metadata)
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> Model:
+    """Load a trained model; raises `InputError` if the file is missing or not a model."""
+    try:
+        with safe_open(path, "pt") as file:
+            settings = json.loads(file.metadata()["settings"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise InputError(f"model {path} does not exist") from None
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise InputError(f"model {path} is not a safetensors file with settings: {error}") from None
+    groups: dict[str, dict[str, Tensor]] = {"network": {}, "statistics": {}}
+    for key, tensor in tensors.items():
+        group, name = key.split(".", 1)
+        groups[group][name] = tensor
+    model = Model(settings, Statistics(**groups["statistics"]))
+    model.network.load_state_dict(groups["network"])
+    return model.to(device).eval().requires_grad_(False)
