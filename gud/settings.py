@@ -1,7 +1,8 @@
 """Settings of experiments and presets, validated before any work starts.
 
-A preset is one YAML file in `config/`; `load_preset` returns it checked, with the `defaults` section
-merged under every experiment. Python holds no default values: what is not in the file is an error.
+A preset is one YAML file in `config/`; `load_preset` returns it checked, with the `defaults`
+section merged under every experiment. Python holds no default values: what is not in the file is an
+error.
 """
 
 from __future__ import annotations
@@ -46,7 +47,13 @@ class NaturalPatches(Section):
 
 class Cifar10(Section):
     source: Literal["cifar10"]
-    url: str
+    archive: Name
+
+
+class Download(Section):
+    """A file from the network; any URL (also file://) that gives the same bytes will do."""
+
+    url: Annotated[str, Field(pattern="^(https?|file)://")]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -177,7 +184,14 @@ class Quality(Section):
     extractor_seed: int
     reference: Literal["train", "test"]
     reference_images: Positive | None
+    weights: Name | None
     batch_size: Positive
+
+    @model_validator(mode="after")
+    def _inception_has_weights(self) -> Quality:
+        if (self.extractor == "inception") != (self.weights is not None):
+            raise ValueError("weights must name a download for inception and be null for random")
+        return self
 
 
 class NllTask(Section):
@@ -208,8 +222,8 @@ class Experiment(ModelSettings):
                     low, high = self.schedule.ranges[key]
                     if not low <= value <= high:
                         raise ValueError(
-                            f"{task}.grids asks for {key} = {value:g}, which must lie in the trained "
-                            f"range [{low:g}, {high:g}]"
+                            f"{task}.grids asks for {key} = {value:g}, which must lie in the "
+                            f"trained range [{low:g}, {high:g}]"
                         )
         frequencies = self.basis.name == "fourier"
         if not frequencies and self.schedule.ranges["r"] != (0.0, 0.0):
@@ -242,34 +256,53 @@ class Figures(Section):
     figure5: Figure5
 
 
+class Compute(Section):
+    """What one job of the workflow asks for; memory and time grow with each attempt."""
+
+    gpu: NonNegative
+    threads: Positive
+    mem_mb: Positive
+    train_minutes: Positive
+    evaluate_minutes: Positive
+
+
 class Preset(Section):
     """All experiments and figures of one scale, e.g. `demo` or `paper`."""
 
     title: str
     stand_in: str
     seed: int
+    compute: Compute
+    downloads: dict[Name, Download]
     data: dict[Name, Data]
     experiments: dict[Name, Experiment]
     figures: Figures
 
     @model_validator(mode="after")
     def _names_exist(self) -> Preset:
-        for name, experiment in self.experiments.items():
-            if experiment.data not in self.data:
-                raise ValueError(
-                    f"experiments.{name}.data = {experiment.data!r} must be one of {sorted(self.data)}"
-                )
         figures = self.figures
-        for where, name in (
-            ("figure2.experiment", figures.figure2.experiment),
-            ("figure3.isotropic", figures.figure3.isotropic),
-            ("figure3.variance_matching", figures.figure3.variance_matching),
-            ("figure5.experiment", figures.figure5.experiment),
-        ):
-            if name not in self.experiments:
-                raise ValueError(
-                    f"figures.{where} = {name!r} must be one of {sorted(self.experiments)}"
-                )
+        references = [
+            ("figures.figure2.experiment", figures.figure2.experiment, self.experiments),
+            ("figures.figure3.isotropic", figures.figure3.isotropic, self.experiments),
+            (
+                "figures.figure3.variance_matching",
+                figures.figure3.variance_matching,
+                self.experiments,
+            ),
+            ("figures.figure5.experiment", figures.figure5.experiment, self.experiments),
+        ]
+        for name, data in self.data.items():
+            references.append(
+                (f"data.{name}.archive", getattr(data, "archive", None), self.downloads)
+            )
+        for name, experiment in self.experiments.items():
+            where = f"experiments.{name}"
+            weights = experiment.quality.metric.weights
+            references.append((f"{where}.data", experiment.data, self.data))
+            references.append((f"{where}.quality.metric.weights", weights, self.downloads))
+        for where, name, known in references:
+            if name is not None and name not in known:
+                raise ValueError(f"{where} = {name!r} must be one of {sorted(known)}")
         return self
 
 
@@ -312,7 +345,7 @@ def load_preset(path: str | Path) -> Preset:
 
 
 def merge(defaults: Any, values: Any) -> Any:
-    """`values` over `defaults`, section by section; a section with another `name` replaces the default."""
+    """`values` over `defaults`, section by section; another `name` replaces a whole section."""
     if not (isinstance(defaults, dict) and isinstance(values, dict)):
         return values
     if "name" in values and values["name"] != defaults.get("name"):
@@ -321,7 +354,7 @@ def merge(defaults: Any, values: Any) -> Any:
 
 
 def validate(section: type[S], raw: Any, source: str) -> S:
-    """`raw` as a section, or an `InputError` with the first wrong key, its value and what is allowed."""
+    """`raw` as a section; an `InputError` names the first wrong key, its value, what is allowed."""
     try:
         # Through JSON, so that YAML lists may fill tuples while types stay strict.
         return section.model_validate_json(json.dumps(raw))

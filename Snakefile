@@ -1,0 +1,12 @@
+include: "workflow/Snakefile"
+
+
+rule all:
+    default_target: True
+    input:
+        preset_targets("paper"),
+
+
+rule demo:
+    input:
+        preset_targets("demo"),

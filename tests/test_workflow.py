@@ -1,0 +1,207 @@
+"""One real run of the workflow on embedded data, and what later changes make it compute again."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def tiny_preset():
+    """The demo preset at the smallest scale that still trains and evaluates everything."""
+    preset = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    preset["stand_in"] = "test-sized run"
+    preset["data"] = {"natural16": {"source": "natural_patches", "size": 8, "stride": 24}}
+    defaults = preset["defaults"]
+    defaults["network"] |= {"width": 8, "multipliers": [1], "attention": [8], "gamma_width": 8}
+    defaults["training"] |= {"steps": 6, "batch_size": 8, "checkpoint_every": 3, "log_every": 2}
+    defaults["nll"]["grids"] = [{"a": [0.6, 1.0], "r": [0]}]
+    defaults["nll"]["settings"] |= {"images": 4, "batch_size": 2, "rtol": 0.1, "atol": 0.1}
+    defaults["quality"]["grids"] = [{"a": [1.0], "r": [0]}]
+    defaults["quality"]["sampling"] |= {"images": 8, "batch_size": 4, "steps": 2}
+    ordering = preset["experiments"]["ordering_scan"]
+    ordering["nll"] = {"grids": [{"a": [1.0, 1.2], "r": [0, 0.3]}], "settings": {"images": 2}}
+    return preset
+
+
+class Workspace:
+    """A working directory with a folder of presets of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.presets = folder / "config"
+        self.presets.mkdir()
+        self.write(tiny_preset())
+
+    def write(self, preset, name="tiny"):
+        (self.presets / f"{name}.yaml").write_text(yaml.safe_dump(preset))
+
+    def command(self, *arguments):
+        return [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+            *("--directory", str(self.folder), "--profile", str(ROOT / "profiles/default")),
+            *("--cores", "2", *arguments, "--config", f"presets={self.presets}"),
+        ]
+
+    def run(self, *arguments, succeeds=True):
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=500)
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) == succeeds, output
+        return output
+
+    def planned(self, target):
+        """Numbers of planned jobs by rule, from a dry run."""
+        output = self.run("-n", target)
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.M | re.S)
+        if table is None:
+            assert "Nothing to be done" in output
+            return {}
+        return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table[1], re.M)}
+
+
+SUMMARY = "results/tiny/summary.md"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("workflow"))
+    workspace.run(SUMMARY)
+    return workspace
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished working directory that a test may change."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    workspace = object.__new__(Workspace)
+    workspace.folder, workspace.presets = folder, folder / "config"
+    return workspace
+
+
+def test_a_finished_run_has_nothing_left_to_do(finished):
+    assert finished.planned(SUMMARY) == {}
+
+
+def test_every_artefact_has_a_record_and_the_chain_of_a_figure_verifies(finished):
+    results = finished.folder / "results/tiny"
+    for path in results.rglob("*"):
+        if path.suffix in {".npz", ".csv", ".pdf", ".png"} and "logs" not in path.parts:
+            assert Path(f"{path}.json").exists(), path
+    for figure in ("figure2.pdf", "figure3.png", "figure5.pdf"):
+        audit = subprocess.run(
+            [sys.executable, "-m", "gud.audit", str(results / "figures" / figure)],
+            capture_output=True,
+            text=True,
+        )
+        assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_the_table_holds_the_numbers_of_the_points(finished):
+    results = finished.folder / "results/tiny"
+    table = pd.read_csv(results / "tables/figure3.csv")
+    assert set(table.experiment) == {"a_scan_isotropic", "a_scan_matching"}
+    for row in table.itertuples():
+        path = results / row.experiment / f"nll/a={row.a:g},r=0.npz"
+        bits = np.load(path)["bits_per_dim"]
+        assert row.nll_bits_per_dim == pytest.approx(bits.mean())
+    assert table.fid.notna().sum() == 2
+    assert set(table.fid_metric.dropna()) == {"FD, random features"}
+
+
+def test_deleting_one_point_recomputes_that_point_alone_to_the_same_bits(copy):
+    point = copy.folder / "results/tiny/a_scan_isotropic/nll/a=0.6,r=0.npz"
+    before = np.load(point)["bits_per_dim"]
+    point.unlink()
+    planned = copy.planned("results/tiny/tables/figure3.csv")
+    assert planned == {"nll": 1, "table": 1}
+    copy.run("results/tiny/a_scan_isotropic/nll/a=0.6,r=0.npz")
+    assert np.array_equal(np.load(point)["bits_per_dim"], before)
+
+
+def test_adding_a_value_of_a_computes_the_new_points_alone(copy):
+    preset = tiny_preset()
+    preset["defaults"]["nll"]["grids"][0]["a"].append(1.5)
+    copy.write(preset)
+    assert copy.planned("results/tiny/tables/figure3.csv") == {"nll": 2, "table": 1}
+
+
+def test_a_newer_source_file_retrains_nothing(copy):
+    for source in (ROOT / "gud").glob("*.py"):
+        source.touch()
+    assert copy.planned(SUMMARY) == {}
+
+
+def test_one_figure_needs_its_own_experiments_alone(copy):
+    shutil.rmtree(copy.folder / "results/tiny")
+    planned = copy.planned("results/tiny/figures/figure5.pdf")
+    assert planned["train"] == 1
+    assert "sample" not in planned
+    assert copy.planned("results/tiny/figures/figure2.png") == {
+        "data": 1,
+        "figure": 1,
+        "fit_basis": 1,
+    }
+
+
+def test_a_changed_training_setting_retrains_that_experiment_alone(copy):
+    preset = tiny_preset()
+    preset["experiments"]["a_scan_matching"]["training"] = {"learning_rate": 0.002}
+    copy.write(preset)
+    planned = copy.planned("results/tiny/tables/figure3.csv")
+    assert planned["train"] == 1
+    assert planned["nll"] == 2
+
+
+def test_a_wrong_preset_stops_before_any_job_with_one_sentence(copy):
+    preset = tiny_preset()
+    preset["defaults"]["training"]["batch_size"] = 0
+    copy.write(preset)
+    output = copy.run(SUMMARY, succeeds=False)
+    assert "training.batch_size = 0 is not allowed: input should be greater than 0" in output
+    assert "Select jobs to execute" not in output
+
+
+def test_a_run_killed_during_training_goes_on_from_its_checkpoint(copy, finished):
+    preset = tiny_preset()
+    preset["experiments"]["a_scan_isotropic"]["training"] = {"steps": 400, "checkpoint_every": 20}
+    copy.write(preset)
+    folder = copy.folder / "results/tiny/a_scan_isotropic"
+    shutil.rmtree(folder)
+    target = "results/tiny/a_scan_isotropic/model.safetensors"
+    process = subprocess.Popen(copy.command(target), start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob("checkpoints/*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert list(folder.glob("checkpoints/*"))
+    finally:
+        subprocess.run(["pkill", "-9", "-g", str(process.pid)], check=False)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (copy.folder / target).exists()
+    copy.run("--unlock", target)
+    output = copy.run(target)
+    assert re.search(r"resum|continu", output, re.I)
+    assert (copy.folder / target).exists()
+
+
+def test_the_papers_run_is_planned_in_full_without_any_download():
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "all", "--directory", str(ROOT)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for rule in ("download", "data", "train", "nll", "sample", "quality", "figure", "summary"):
+        assert re.search(rf"^{rule} +\d+$", done.stdout + done.stderr, re.M), rule

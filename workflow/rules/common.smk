@@ -1,0 +1,229 @@
+import json
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from gud.errors import InputError
+from gud.settings import load_preset, points
+
+
+def load_presets():
+    """All presets of the folder `config/` (or of --config presets=FOLDER), validated."""
+    folder = Path(config.get("presets", Path(workflow.basedir) / "config"))
+    try:
+        return {path.stem: load_preset(path) for path in sorted(folder.glob("*.yaml"))}
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PRESETS = load_presets()
+FIGURES = ["figure2", "figure3", "figure5"]
+
+
+wildcard_constraints:
+    preset="|".join(PRESETS) or "none",
+    experiment=r"[a-z][a-z0-9_]*",
+    data=r"[a-z][a-z0-9_]*",
+    basis=r"[a-z][a-z0-9]*",
+    point=r"[a-z]+=[^/]+",
+
+
+def preset_targets(name):
+    """Everything that a preset makes."""
+    return [f"<results>/{name}/summary.md"] if name in PRESETS else []
+
+
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def get_experiment(wildcards):
+    preset = PRESETS[wildcards.preset]
+    try:
+        return preset.experiments[wildcards.experiment]
+    except KeyError:
+        raise WorkflowError(
+            f"preset {wildcards.preset} has no experiment {wildcards.experiment}; "
+            f"it has {', '.join(preset.experiments)}"
+        ) from None
+
+
+# --- settings of one job, as the JSON string it is called with ---
+
+
+def data_settings(wildcards):
+    return as_json(PRESETS[wildcards.preset].data[wildcards.data].model_dump())
+
+
+def basis_name(basis):
+    """The identifier of a fitted basis in file names."""
+    return f"{basis.name}{getattr(basis, 'levels', '')}"
+
+
+def basis_settings(wildcards):
+    for experiment in PRESETS[wildcards.preset].experiments.values():
+        if basis_name(experiment.basis) == wildcards.basis:
+            return as_json(experiment.basis.model_dump())
+    raise WorkflowError(f"no experiment of preset {wildcards.preset} uses basis {wildcards.basis}")
+
+
+def train_settings(wildcards):
+    experiment = get_experiment(wildcards)
+    return as_json(
+        {
+            "experiment": wildcards.experiment,
+            "model": experiment.model(),
+            "training": experiment.training.model_dump(),
+            "seed": PRESETS[wildcards.preset].seed,
+        }
+    )
+
+
+def point_settings(wildcards, **settings):
+    experiment = get_experiment(wildcards)
+    parameters = dict(part.split("=") for part in wildcards.point.split(","))
+    return as_json(
+        {
+            "experiment": wildcards.experiment,
+            "prior": experiment.prior,
+            "parameters": {key: float(value) for key, value in parameters.items()},
+            "seed": PRESETS[wildcards.preset].seed,
+            **settings,
+        }
+    )
+
+
+def nll_settings(wildcards):
+    return point_settings(
+        wildcards, likelihood=get_experiment(wildcards).nll.settings.model_dump()
+    )
+
+
+def sample_settings(wildcards):
+    return point_settings(
+        wildcards, sampling=get_experiment(wildcards).quality.sampling.model_dump()
+    )
+
+
+def quality_settings(wildcards):
+    return as_json(get_experiment(wildcards).quality.metric.model_dump())
+
+
+def figure_settings(wildcards):
+    preset = PRESETS[wildcards.preset]
+    settings = getattr(preset.figures, wildcards.figure).model_dump()
+    experiment = preset.experiments[figure_experiments(wildcards)[0]]
+    return as_json(
+        {
+            **settings,
+            "dataset": experiment.data,
+            "stand_in": preset.stand_in,
+            "basis": experiment.basis.model_dump(),
+            "gamma_denoise": experiment.schedule.gamma_denoise,
+        }
+    )
+
+
+# --- inputs ---
+
+
+def download_file(preset, name):
+    """Where the download called `name` in a preset lies: shared by all presets, under its own name."""
+    return [f"<downloads>/{Path(preset.downloads[name].url).name}"] if name else []
+
+
+def get_download(wildcards):
+    for preset in PRESETS.values():
+        for download in preset.downloads.values():
+            if Path(download.url).name == wildcards.file:
+                return download
+    raise WorkflowError(f"no preset downloads a file named {wildcards.file}")
+
+
+def download_url(wildcards):
+    return get_download(wildcards).url
+
+
+def download_sha256(wildcards):
+    return get_download(wildcards).sha256
+
+
+def data_archive(wildcards):
+    preset = PRESETS[wildcards.preset]
+    return download_file(preset, getattr(preset.data[wildcards.data], "archive", None))
+
+
+def experiment_data(wildcards):
+    return f"<results>/{wildcards.preset}/data/{get_experiment(wildcards).data}.npz"
+
+
+def experiment_statistics(wildcards):
+    experiment = get_experiment(wildcards)
+    basis = basis_name(experiment.basis)
+    return f"<results>/{wildcards.preset}/data/{experiment.data}.{basis}.safetensors"
+
+
+def inception_weights(wildcards):
+    weights = get_experiment(wildcards).quality.metric.weights
+    return download_file(PRESETS[wildcards.preset], weights)
+
+
+def figure_experiments(wildcards):
+    """Names of the experiments behind a figure."""
+    settings = getattr(PRESETS[wildcards.preset].figures, wildcards.figure).model_dump()
+    keys = ("experiment", "isotropic", "variance_matching")
+    return [settings[key] for key in keys if key in settings]
+
+
+def figure_points(wildcards, folder, suffix, task):
+    experiments = PRESETS[wildcards.preset].experiments
+    return [
+        f"<results>/{wildcards.preset}/{name}/{folder}/{point}{suffix}"
+        for name in figure_experiments(wildcards)
+        for point in points(getattr(experiments[name], task).grids)
+    ]
+
+
+def figure_nll(wildcards):
+    return figure_points(wildcards, "nll", ".npz", "nll")
+
+
+def figure_quality(wildcards):
+    return figure_points(wildcards, "quality", ".json", "quality")
+
+
+def figure_source(wildcards):
+    """The table behind a figure; Figure 2 draws the statistics of the data themselves."""
+    if wildcards.figure != "figure2":
+        return f"<results>/{wildcards.preset}/tables/{wildcards.figure}.csv"
+    preset = PRESETS[wildcards.preset]
+    experiment = preset.experiments[preset.figures.figure2.experiment]
+    basis = basis_name(experiment.basis)
+    return f"<results>/{wildcards.preset}/data/{experiment.data}.{basis}.safetensors"
+
+
+# --- resources, which grow with each attempt ---
+
+
+def compute(wildcards):
+    return PRESETS[wildcards.preset].compute
+
+
+def job_threads(wildcards):
+    return compute(wildcards).threads
+
+
+def gpus(wildcards):
+    return compute(wildcards).gpu
+
+
+def memory(wildcards, attempt):
+    return compute(wildcards).mem_mb * attempt
+
+
+def train_minutes(wildcards, attempt):
+    return compute(wildcards).train_minutes * attempt
+
+
+def evaluate_minutes(wildcards, attempt):
+    return compute(wildcards).evaluate_minutes * attempt

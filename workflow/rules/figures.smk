@@ -1,0 +1,67 @@
+rule table:
+    input:
+        nll=figure_nll,
+        quality=figure_quality,
+    output:
+        report(
+            "<results>/{preset}/tables/{figure}.csv",
+            caption="../report/table.rst",
+            category="{preset}",
+            subcategory="Tables",
+        ),
+    log:
+        "<results>/{preset}/logs/tables/{figure}.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/tables/{figure}.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m gud.tables --nll {input.nll:q} --quality {input.quality:q} --out {output:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule figure:
+    input:
+        figure_source,
+    output:
+        pdf="<results>/{preset}/figures/{figure}.pdf",
+        png=report(
+            "<results>/{preset}/figures/{figure}.png",
+            caption="../report/{figure}.rst",
+            category="{preset}",
+            subcategory="Figures",
+        ),
+    log:
+        "<results>/{preset}/logs/figures/{figure}.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/figures/{figure}.tsv"
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=figure_settings,
+    shell:
+        "python -m gud.figures {wildcards.figure} --settings {params.settings:q}"
+        " --source {input:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule summary:
+    input:
+        tables=expand("<results>/{{preset}}/tables/{table}.csv", table=["figure3", "figure5"]),
+        figures=expand("<results>/{{preset}}/figures/{figure}.pdf", figure=FIGURES),
+    output:
+        report(
+            "<results>/{preset}/summary.md",
+            caption="../report/summary.rst",
+            category="{preset}",
+        ),
+    log:
+        "<results>/{preset}/logs/summary.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/summary.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m gud.summary --tables {input.tables:q} --figures {input.figures:q}"
+        " --out {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,25 @@
+# The checkpoints beside the model are no declared output: they outlive a failed job, and
+# the next attempt goes on from the last one.
+rule train:
+    input:
+        data=experiment_data,
+        statistics=experiment_statistics,
+    output:
+        model="<results>/{preset}/{experiment}/model.safetensors",
+        history="<results>/{preset}/{experiment}/training.csv",
+    log:
+        "<results>/{preset}/logs/{experiment}/train.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/train.tsv"
+    conda:
+        "../../environment.yml"
+    threads: job_threads
+    resources:
+        gpu=gpus,
+        mem_mb=memory,
+        runtime=train_minutes,
+    params:
+        settings=train_settings,
+    shell:
+        "python -m gud.train --settings {params.settings:q} --data {input.data:q}"
+        " --statistics {input.statistics:q} --out {output.model:q} 2>&1 | tee {log:q}"
