@@ -3,8 +3,8 @@
 FD = |mu_1 - mu_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2)), with the mean mu and covariance C of the
 features, computed by torch-fidelity. On Inception features it is the FID of the paper's figure 3
 (sec. 5); on random features it is "FD, random features", whose values compare with each other only.
-The distance falls with the number of samples, so only values of equal `images` compare. Its standard
-error is not estimated (`fid_stderr` null).
+The distance falls with the number of samples, so only values of equal `images` compare. The
+standard error is not estimated: `fid_stderr` is null.
 """
 
 from __future__ import annotations
