@@ -64,7 +64,9 @@ def basis_settings(wildcards):
     for experiment in PRESETS[wildcards.preset].experiments.values():
         if basis_name(experiment.basis) == wildcards.basis:
             return as_json(experiment.basis.model_dump())
-    raise WorkflowError(f"no experiment of preset {wildcards.preset} uses basis {wildcards.basis}")
+    raise WorkflowError(
+        f"no experiment of preset {wildcards.preset} uses basis {wildcards.basis}"
+    )
 
 
 def train_settings(wildcards):

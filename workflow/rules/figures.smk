@@ -48,7 +48,9 @@ rule figure:
 
 rule summary:
     input:
-        tables=expand("<results>/{{preset}}/tables/{table}.csv", table=["figure3", "figure5"]),
+        tables=expand(
+            "<results>/{{preset}}/tables/{table}.csv", table=["figure3", "figure5"]
+        ),
         figures=expand("<results>/{{preset}}/figures/{figure}.pdf", figure=FIGURES),
     output:
         report(
