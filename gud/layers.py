@@ -41,6 +41,11 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels, eps=1e-6)
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """The tensor in float32, or in float64 if it is."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def merge(skip: Tensor, branch: Tensor) -> Tensor:
     """Sum of a skip path and a branch that keeps their variance (skip rescaling)."""
     return (skip + branch) * math.sqrt(0.5)
@@ -50,8 +55,8 @@ def position_embedding(
     positions: Float[Tensor, " batch"], width: int
 ) -> Float[Tensor, "batch width"]:
     """Sines, then cosines, of the positions at width / 2 frequencies from 1 down to 1/10000."""
-    exponents = torch.linspace(0, 1, width // 2, device=positions.device)
-    angles = positions[:, None].float() * 1e-4**exponents
+    exponents = torch.linspace(0, 1, width // 2, dtype=positions.dtype, device=positions.device)
+    angles = positions[:, None] * 1e-4**exponents
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
@@ -59,9 +64,9 @@ class Resample(nn.Module):
     """Filter with the separable FIR kernel [1, 3, 3, 1] and change the image size by 2.
 
     `mode` is "down", "up", or "blur": filter alone, for a strided 3x3 convolution without padding
-    to follow. Outside the image lie zeros. Filtering runs in float32 also under autocast: on a
-    CPU a depthwise bfloat16 convolution is some twenty times slower, and the loss of precision
-    buys nothing.
+    to follow. Outside the image lie zeros. Filtering runs in float32 and with the channels
+    innermost, under autocast too: on a CPU, depthwise convolutions are up to forty times slower
+    otherwise.
     """
 
     def __init__(self, mode: str) -> None:
@@ -75,24 +80,54 @@ class Resample(nn.Module):
         channels = images.shape[1]
         kernel = self.kernel.expand(channels, 1, -1, -1)
         with torch.autocast(images.device.type, enabled=False):
-            wide = images.float()
+            wide = widened(images).contiguous(memory_format=torch.channels_last)
             if self.mode == "up":
                 wide = F.conv_transpose2d(wide, kernel, stride=2, padding=1, groups=channels)
             elif self.mode == "down":
                 wide = F.conv2d(wide, kernel, stride=2, padding=1, groups=channels)
             else:
                 wide = F.conv2d(wide, kernel, padding=2, groups=channels)
-        return wide.to(images.dtype)
+        return wide.to(images.dtype, memory_format=torch.contiguous_format)
+
+
+class AttentionBlock(nn.Module):
+    """Single-head self-attention over the pixels.
+
+    Written out: the fused kernel of a CPU is four times slower in bfloat16, and has neither
+    forward-mode nor second derivatives.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels)
+        # Scale 0.1 for each of query, key and value, whose own fan average is half the joint one.
+        self.project_in = conv(channels, 3 * channels, 1, scale=0.2)
+        self.project_out = conv(channels, channels, 1, scale=0.0)
+
+    def forward(
+        self, features: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        query, key, value = self.project_in(self.norm(features)).flatten(2).chunk(3, dim=1)
+        weights = (query.mT @ key * query.shape[1] ** -0.5).softmax(dim=-1)
+        return merge(features, self.project_out((value @ weights.mT).reshape(features.shape)))
 
 
 class ResidualBlock(nn.Module):
-    """BigGAN residual block; `mode` "up" or "down" resamples both of its paths.
+    """BigGAN residual block, if `attention` with self-attention after it.
 
-    The condition enters as a bias per channel, after the first convolution.
+    The condition enters as a bias per channel, after the first convolution. `mode` "up" or "down"
+    resamples both paths.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, condition: int, dropout: float, mode: str | None = None
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        condition: int,
+        dropout: float,
+        mode: str | None = None,
+        attention: bool = False,
     ) -> None:
         super().__init__()
         self.norm_in, self.norm_out = group_norm(inputs), group_norm(outputs)
@@ -103,35 +138,17 @@ class ResidualBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         plain = inputs == outputs and mode is None
         self.skip = nn.Identity() if plain else conv(inputs, outputs, 1)
+        self.attention = AttentionBlock(outputs) if attention else nn.Identity()
 
     def forward(
         self,
         features: Float[Tensor, "batch inputs height width"],
         condition: Float[Tensor, "batch condition"],
-    ) -> Tensor:
+    ) -> Float[Tensor, "batch outputs new_height new_width"]:
         hidden = self.conv_in(self.resample(F.silu(self.norm_in(features))))
         hidden = hidden + self.bias(condition)[:, :, None, None]
         hidden = self.conv_out(self.dropout(F.silu(self.norm_out(hidden))))
-        return merge(self.skip(self.resample(features)), hidden)
-
-
-class AttentionBlock(nn.Module):
-    """Single-head self-attention over the pixels."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = group_norm(channels)
-        # Scale 0.1 for each of query, key and value, whose own fan is half the joint one.
-        self.project_in = conv(channels, 3 * channels, 1, scale=0.2)
-        self.project_out = conv(channels, channels, 1, scale=0.0)
-
-    def forward(self, features: Float[Tensor, "batch channels height width"]) -> Tensor:
-        query, key, value = (
-            part.flatten(2).mT.unsqueeze(1)
-            for part in self.project_in(self.norm(features)).chunk(3, dim=1)
-        )
-        mixed = F.scaled_dot_product_attention(query, key, value)
-        return merge(features, self.project_out(mixed.squeeze(1).mT.reshape(features.shape)))
+        return self.attention(merge(self.skip(self.resample(features)), hidden))
 
 
 class PyramidStep(nn.Module):
