@@ -34,6 +34,7 @@ from gud.settings import Quality, validate
 
 log = logging.getLogger(__name__)
 
+Features = Tensor
 Statistics = Mapping[str, np.ndarray]
 
 
@@ -77,15 +78,14 @@ def check_pair(samples: Tensor, reference: Tensor, where: tuple[str, str]) -> No
         )
 
 
-def feature_statistics(
+def extract_features(
     images: UInt8[Tensor, "n 3 height width"],
     settings: Quality,
     weights: str | Path | None = None,
-) -> Statistics:
-    """Mean `mu` (features,) and covariance `sigma` (features, features) of the images' features."""
+) -> Features:
+    """Features of each image, shape (n, features)."""
     extractor, layer = features.make_extractor(settings.extractor, settings.extractor_seed, weights)
     extract = importlib.import_module("torch_fidelity.utils").get_featuresdict_from_dataset
-    fid = importlib.import_module("torch_fidelity.metric_fid")
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         found = extract(
             Images(images),
@@ -100,13 +100,36 @@ def feature_statistics(
             "%d images for %d features: the covariance is singular and the distance biased",
             *found[layer].shape,
         )
-    return fid.fid_features_to_statistics(found[layer])
+    return found[layer]
+
+
+def feature_statistics(found: Features) -> Statistics:
+    """Mean `mu` (features,) and covariance `sigma` (features, features) of features."""
+    fid = importlib.import_module("torch_fidelity.metric_fid")
+    return fid.fid_features_to_statistics(found)
 
 
 def distance(samples: Statistics, reference: Statistics) -> float:
     """Frechet distance of two Gaussians given by mean `mu` and covariance `sigma`."""
     fid = importlib.import_module("torch_fidelity.metric_fid")
     return fid.fid_statistics_to_metric(samples, reference, verbose=False)[fid.KEY_METRIC_FID]
+
+
+def jackknife_stderr(found: Features, reference: Statistics, groups: int) -> float | None:
+    """Standard error of the distance over the choice of samples, by the delete-a-group jackknife.
+
+    Args:
+        found: features of the samples, shape (n, features).
+        groups: number of groups of samples left out in turn; fewer than 2 give no estimate.
+    """
+    if groups < 2:
+        return None
+    group = torch.arange(len(found)) % groups
+    distances = [
+        distance(feature_statistics(found[group != left_out]), reference)
+        for left_out in range(groups)
+    ]
+    return float(np.std(distances) * (groups - 1) ** 0.5)
 
 
 def frechet_distance(
@@ -126,7 +149,8 @@ def frechet_distance(
         InputError: unusable images, or torch-fidelity or the weights are missing.
     """
     check_pair(samples, reference, ("samples", "reference"))
-    return distance(*(feature_statistics(x, settings, weights) for x in (samples, reference)))
+    found = (extract_features(images, settings, weights) for images in (samples, reference))
+    return distance(*map(feature_statistics, found))
 
 
 def read_settings(text: str) -> Quality:
@@ -183,7 +207,7 @@ def reference_statistics(
     if kept.exists():
         with np.load(kept, allow_pickle=False) as arrays:
             return {"mu": arrays["mu"], "sigma": arrays["sigma"]}
-    statistics = feature_statistics(images, settings, weights)
+    statistics = feature_statistics(extract_features(images, settings, weights))
     try:
         with atomic(kept) as temporary:
             np.savez(temporary, key=text, mu=statistics["mu"], sigma=statistics["sigma"])
@@ -214,15 +238,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_pair(samples, reference, where)
 
     weights = arguments.weights if settings.extractor == "inception" else None
-    fid = distance(
-        feature_statistics(samples, settings, weights),
-        reference_statistics(arguments.reference, reference, settings, weights),
-    )
+    found = extract_features(samples, settings, weights)
+    target = reference_statistics(arguments.reference, reference, settings, weights)
+    fid = distance(feature_statistics(found), target)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     quality = {
         "metric": features.METRICS[settings.extractor],
         "fid": fid,
-        "fid_stderr": None,
+        "fid_stderr": jackknife_stderr(found, target, settings.stderr_groups),
         "images": len(samples),
         "reference": split,
         "reference_images": len(reference),

@@ -185,6 +185,7 @@ class Quality(Section):
     reference: Literal["train", "test"]
     reference_images: Positive | None
     weights: Name | None
+    stderr_groups: NonNegative
     batch_size: Positive
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ RANDOM = {
     "reference": "train",
     "reference_images": None,
     "weights": None,
+    "stderr_groups": 0,
     "batch_size": 256,
 }
 
@@ -158,7 +159,9 @@ def test_features_exist_and_are_finite_for_any_image_size(side):
 
 
 def test_covariance_of_the_features_of_real_patches_is_nonsingular(patches):
-    statistics = quality.feature_statistics(torch.from_numpy(patches[0]), settings())
+    statistics = quality.feature_statistics(
+        quality.extract_features(torch.from_numpy(patches[0]), settings())
+    )
     assert np.linalg.cond(statistics["sigma"]) < 1e8
 
 
@@ -358,3 +361,17 @@ def test_missing_torch_fidelity_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(InputError, match="torch-fidelity"):
         features.load_torch_fidelity()
+
+
+def test_the_jackknife_error_is_the_spread_over_independent_samples(patches):
+    target = quality.feature_statistics(
+        quality.extract_features(torch.from_numpy(patches[1]), settings())
+    )
+    normal = np.random.default_rng(0).multivariate_normal
+    sets = [
+        torch.from_numpy(normal(target["mu"] * 1.01, target["sigma"], size=400)) for _ in range(40)
+    ]
+    distances = [quality.distance(quality.feature_statistics(part), target) for part in sets]
+    estimates = [quality.jackknife_stderr(part, target, 10) for part in sets]
+    assert 0.7 < np.mean(estimates) / np.std(distances, ddof=1) < 1.5
+    assert quality.jackknife_stderr(sets[0], target, 0) is None
