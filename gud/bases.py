@@ -150,7 +150,7 @@ class Haar(Basis):
 
 
 def _halves(x: Tensor, dim: int) -> Tensor:
-    """One Haar step: normalised sums in the first half of `dim`, differences in the second."""
+    """One Haar step: normalised sums in the first half of `dim` < 0, differences in the second."""
     even, odd = x.unflatten(dim, (-1, 2)).unbind(dim)
     return torch.cat([even + odd, even - odd], dim) * 0.5**0.5
 
@@ -158,5 +158,5 @@ def _halves(x: Tensor, dim: int) -> Tensor:
 def _interleave(x: Tensor, dim: int) -> Tensor:
     """The inverse of `_halves`."""
     sums, differences = x.chunk(2, dim)
-    pair = torch.stack([sums + differences, sums - differences], dim if dim < 0 else dim + 1)
+    pair = torch.stack([sums + differences, sums - differences], dim)
     return pair.flatten(dim - 1, dim) * 0.5**0.5

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchdiffeq import odeint
 
 from gud.errors import InputError
+from gud.noising import NoisingState
 from gud.processes import Process, State, per_component
 from gud.representation import Representation
 from gud.samplers import Denoiser
 from gud.schedules import Schedule
+from gud.solvers import odeint
 
 Probes = Float[Tensor, "probes batch k channels components"]
 
@@ -72,47 +73,36 @@ def log_likelihood(
     path = schedule.path
     size, evaluations = z[0].numel(), 0
 
-    def scale(t: Tensor) -> tuple[Tensor, Tensor]:
-        """s_i(t) and the rate of log s_i."""
-        state = path(t.expand(1))
+    def squared_scale(state: NoisingState) -> Tensor:
         if standardise is None:
-            return torch.ones_like(state.gamma), torch.zeros_like(state.gamma)
-        variance = state.variance(standardise.to(state.gamma))
-        return variance.sqrt(), 0.5 * state.beta * (1 - variance) / variance
+            return torch.ones_like(state.gamma)
+        return state.variance(standardise.to(state.gamma))
 
     def velocity(t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         nonlocal evaluations
         evaluations += 1
         state = path(t.expand(len(z)))
-        s, rate = (per_component(value, z) for value in scale(t))
+        s2 = squared_scale(state)
+        s, beta = per_component(s2.sqrt(), z), per_component(state.beta, z)
+        rate = per_component(state.beta * (1 - s2) / (2 * s2), z)
         with torch.enable_grad():
             u = y[0].detach().requires_grad_()
             score = process.score(denoiser(s * u, state), state)
-            flow = per_component(state.beta, z) * process.flow(s * u, score)
-            du = flow / s - rate * u
+            du = beta * process.flow(s * u, score) / s - rate * u
             traces = [
                 (torch.autograd.grad(du, u, v, retain_graph=True)[0] * v).flatten(1).sum(1)
                 for v in probes
             ]
         return du.detach(), torch.stack(traces, 1) / size
 
-    y = (z / per_component(scale(z.new_zeros(()))[0], z), z.new_zeros(len(z), len(probes)))
-    times = [0.0, *path.kinks, 1.0]
-    for start, end in zip(times, times[1:], strict=False):
-        interval = torch.tensor([start, end], dtype=torch.float64, device=z.device)
-        options = {"step_size": (end - start) / steps} if steps else None
-        y = tuple(
-            value[-1]
-            for value in odeint(
-                velocity, y, interval, method=method, rtol=rtol, atol=atol, options=options
-            )
-        )
-    s_start, s_end = (
-        per_component(scale(z.new_full((), t))[0], z).expand_as(z[:1]) for t in (0.0, 1.0)
+    s_start, s_end = (squared_scale(path(z.new_full((len(z),), t))).sqrt() for t in (0.0, 1.0))
+    y = (z / per_component(s_start, z), z.new_zeros(len(z), len(probes)))
+    u, divergence = odeint(
+        velocity, y, [0.0, *path.kinks, 1.0], method=method, rtol=rtol, atol=atol, steps=steps
     )
-    prior = prior_log_prob(process, s_end * y[0])
-    stretch = (s_end.log() - s_start.log()).double().sum()
-    return LogLikelihood((prior + stretch)[:, None] + y[1].double() * size, evaluations)
+    prior = prior_log_prob(process, per_component(s_end, z) * u)
+    stretch = (s_end / s_start).log().sum(1) * (size / s_end.shape[1])
+    return LogLikelihood((prior + stretch)[:, None] + divergence.double() * size, evaluations)
 
 
 def prior_log_prob(process: Process, z: State) -> Float[Tensor, " batch"]:
@@ -126,8 +116,9 @@ def noise_data(
 ) -> tuple[State, Float[Tensor, " batch"]]:
     """States at t = 0 with the noise that the schedule prescribes there, and a bound's correction.
 
-    log p(z) >= E_noise[log p_0(z_0) + correction] with z_0 = alpha(0) z + sigma(0) noise: the densities
-    of z given z_0 and of z_0 given z differ by the factor prod_i alpha_i alone (k = 1).
+    The model draws z_0 from p_0 and then z from N(z_0 / alpha(0), sigma(0)^2 / alpha(0)^2). Its density
+    obeys log p(z) >= E_noise[log p_0(z_0) + correction] with z_0 = alpha(0) z + sigma(0) noise, since
+    the densities of z given z_0 and of z_0 given z differ by the factor prod_i alpha_i alone (k = 1).
     """
     state = schedule(z.new_zeros(len(z)))
     correction = state.alpha.log().sum(1) * (z[0].numel() / state.alpha.shape[1])

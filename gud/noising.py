@@ -44,7 +44,7 @@ class NoisingState:
     @property
     def tau(self) -> Float[Tensor, "batch components"]:
         """The clock of each component: the integral of beta."""
-        return F.softplus(self.gamma)
+        return -F.logsigmoid(-self.gamma)
 
     @property
     def beta(self) -> Float[Tensor, "batch components"]:

@@ -38,7 +38,11 @@ class Process(ABC):
 
     @abstractmethod
     def factor(self, state: NoisingState) -> Matrix:
-        """L, the lower Cholesky factor of the covariance of z(t) given z(0)."""
+        """L, the lower Cholesky factor of the covariance of z(t) given z(0).
+
+        Where a part of z(0) is itself drawn from a Gaussian (the momentum), its mean stands in z(0)
+        and its covariance is counted here.
+        """
 
     @abstractmethod
     def inverse_factor(self, state: NoisingState) -> Matrix:
@@ -106,4 +110,4 @@ def per_component(
 
 
 def _apply(matrix: Matrix, z: State) -> State:
-    return torch.einsum("bijd,bjcd->bicd", matrix.to(z), z)
+    return (matrix.to(z)[:, :, :, None] * z[:, None]).sum(2)

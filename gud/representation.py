@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from safetensors.torch import load_file, save_file
@@ -126,14 +125,10 @@ def fit(
     half a grey level and adds the same variance to each component of any orthogonal basis.
     """
     offset = data.DEQUANTISATION_OFFSET
-    mean = images.double().mean(0) / 128 - 1 + offset
+    mean = images.mean(0, dtype=torch.float64) / 128 - 1 + offset
     rotation = None
     if settings["name"] == "pca":
-        from sklearn.decomposition import PCA as PrincipalComponents
-
-        grey = images.numpy().mean(1, dtype=np.float64).reshape(len(images), -1) / 128
-        fitted = PrincipalComponents(svd_solver="covariance_eigh").fit(grey)
-        rotation = torch.from_numpy(np.ascontiguousarray(fitted.components_))
+        rotation = principal_components(images)
     basis = basis_from_settings(settings, images.shape[-1], rotation)
     squares = torch.zeros(images[0, 0].numel(), dtype=torch.float64)
     for block in images.split(4096):
@@ -141,6 +136,19 @@ def fit(
         squares += components.square().mean(1).sum(0)
     variance = squares / len(images) + data.DEQUANTISATION_VARIANCE
     return Statistics(mean, variance, rotation)
+
+
+def principal_components(
+    images: UInt8[Tensor, "count channels height width"],
+) -> Float[Tensor, "components pixels"]:
+    """Eigenvectors of the covariance of the channel averages (App. B), by decreasing variance.
+
+    The entry of largest magnitude of each is positive.
+    """
+    grey = images.mean(1, dtype=torch.float64).flatten(1)
+    rows = torch.linalg.eigh(torch.cov(grey.T)).eigenvectors.T.flip(0)
+    largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+    return (rows * largest.sign()).contiguous()
 
 
 @command_line

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
-from torchdiffeq import odeint
 
 from gud.noising import NoisingState
 from gud.processes import Process, State, per_component
 from gud.randomness import ImageStreams
 from gud.schedules import Schedule
+from gud.solvers import odeint
 
 Denoiser = Callable[[State, NoisingState], State]
 """Predicts the standard noise eps of a noised state, in components."""
@@ -48,8 +48,9 @@ def sample_euler_maruyama(
         noise_free_last_step: leave the noise out of the last step.
     """
     times = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
+    after = schedule(times[0].expand(len(z)))
     for i in progress(range(steps)):
-        now, after = (schedule(t.expand(len(z))) for t in times[i : i + 2])
+        now, after = after, schedule(times[i + 1].expand(len(z)))
         increment = per_component(now.tau - after.tau, z)
         score = process.score(denoiser(z, now), now)
         z = z - increment * process.reverse_drift(z, score)
@@ -68,8 +69,12 @@ def sample_ode(
     *,
     rtol: float,
     atol: float,
+    method: str = "tsit5",
 ) -> tuple[State, int]:
     """Integrate the probability-flow ODE, equation 25, from t = 1 to 0 with adaptive steps.
+
+    Steps are chosen for the batch as a whole, so that a sample depends on its batch as far as the
+    tolerances allow. Only the schedule's path matters, not its speed.
 
     Returns:
         z(0) and the number of network evaluations.
@@ -83,12 +88,6 @@ def sample_ode(
         score = process.score(denoiser(z, state), state)
         return per_component(state.beta, z) * process.flow(z, score)
 
-    for start, end in _segments(path):
-        z = odeint(velocity, z, z.new_tensor([start, end]).double(), rtol=rtol, atol=atol)[-1]
-    return z, evaluations
-
-
-def _segments(path: Schedule) -> Iterator[tuple[float, float]]:
-    """Intervals from t = 1 down to 0 on which the schedule is smooth."""
     times = [1.0, *reversed(path.kinks), 0.0]
-    yield from zip(times, times[1:], strict=False)
+    z = odeint(velocity, z, times, method=method, rtol=rtol, atol=atol)
+    return z, evaluations

@@ -134,7 +134,8 @@ def ordering_by_frequency(
 ) -> Float[Tensor, " components"]:
     """Ordering variables l_i = (1-r) (-log Sigma_i) + r (|k_i| + delta) / kappa (section 5.1).
 
-    kappa and delta give l the same range at r = 1 as at r = 0.
+    kappa and delta give l the same range at r = 1 as at r = 0; kappa, infinite for white data, is
+    never formed.
 
     Args:
         log_variance: log Sigma_i of the data, before any whitening, shape (components,).
@@ -148,6 +149,6 @@ def ordering_by_frequency(
         raise InputError(
             f"r = {r} needs a basis with frequencies (fourier); other bases take r = 0"
         )
-    kappa = (frequency.max() - frequency.min()) / (by_variance.max() - by_variance.min())
-    delta = kappa * by_variance.min() - frequency.min()
-    return (1 - r) * by_variance + r * (frequency + delta) / kappa
+    position = (frequency - frequency.min()) / (frequency.max() - frequency.min())
+    by_frequency = torch.lerp(by_variance.min(), by_variance.max(), position)
+    return (1 - r) * by_variance + r * by_frequency
