@@ -1,0 +1,45 @@
+"""The denoising score matching loss (equation 11)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gud.model import Model
+from gud.processes import State
+from gud.schedules import Schedule
+
+
+def initial_state(components: Float[Tensor, "batch channels components"], k: int) -> State:
+    """z(0): the data as the first of the k numbers of every component's state, the others zero."""
+    z0 = components[:, None]
+    return torch.cat([z0, *[torch.zeros_like(z0)] * (k - 1)], dim=1)
+
+
+def denoising_loss(
+    model: Model,
+    images: Float[Tensor, "batch channels height width"],
+    schedule: Schedule,
+    t: Float[Tensor, " batch"],
+    noise: State,
+) -> Float[Tensor, ""]:
+    """Mean squared error of the predicted noise: equation 11 with the weight lambda = sigma^2.
+
+    It depends on the schedule through gamma(t) alone, so that a time at which the rate of a
+    reparametrised schedule is infinite is as good as any other.
+
+    Args:
+        model: whose `eps` is judged.
+        images: dequantised, in [-1, 1].
+        schedule: the path of noising states.
+        t: one time for each image, in [0, 1].
+        noise: standard normal, shape (batch, k, channels, components).
+
+    Returns:
+        The mean over the batch and all entries of the state.
+    """
+    state = schedule(t)
+    z0 = initial_state(model.representation.encode(images), model.process.k)
+    z = model.process.perturb(z0, state, noise)
+    return (model.eps(z, state) - noise).square().mean()
