@@ -15,13 +15,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from scipy.special import expit
 
-from gud import progress as progress_module
 from gud.checkpoint import Checkpoints
-from gud.losses import denoising_loss, initial_state
-from gud.model import Model, load
-from gud.progress import progress, stop_signals
+from gud.model import load
 from gud.provenance import read_record, sha256
 from gud.representation import Statistics, fit
 from gud.settings import validate
@@ -326,83 +322,3 @@ def test_bfloat16_changes_the_loss_little_and_the_weights_stay_float32(files, tr
     assert reduced.loss(0).item() == pytest.approx(training.loss(0).item(), rel=0.02)
     reduced.update(0)
     assert {tensor.dtype for tensor in reduced.network.state_dict().values()} == {torch.float32}
-
-
-class ExactNoise(torch.nn.Module):
-    """E[eps | image] of Gaussian images whose components are independent."""
-
-    def __init__(self, model: Model):
-        super().__init__()
-        self.basis = model.representation.basis
-        self.variance = model.representation.log_variance.exp()
-
-    def forward(self, images, gamma):
-        alpha2, sigma2 = torch.sigmoid(-gamma), torch.sigmoid(gamma)
-        factor = sigma2.sqrt() / (alpha2 * self.variance.to(gamma) + sigma2)
-        return self.basis.inverse(self.basis.forward(images) * factor[:, None])
-
-
-@pytest.mark.parametrize("prior", ["isotropic", "variance_matching"])
-def test_the_loss_of_exact_noise_on_gaussian_data_is_its_closed_form(training, prior):
-    model = Model(RUN["model"] | {"prior": prior}, training.model.representation.statistics)
-    model.network = ExactNoise(model)
-    count = 4000
-    generator = torch.Generator().manual_seed(0)
-    variance = model.representation.log_variance.exp()
-    shape = (count, *model.state_shape)
-    components = torch.randn(count, *shape[2:], generator=generator).double() * variance.sqrt()
-    images = model.representation.decode(components)
-    noise = torch.randn(shape, generator=generator).double()
-    schedule = model.schedule(a=0.8, r=0.3)
-    for t in (0.0, 0.3, 1.0):
-        gamma = schedule(torch.tensor([t])).gamma[0].numpy()
-        signal = expit(-gamma) * variance.numpy()
-        expected = (signal / (signal + expit(gamma))).mean()
-        times = torch.full((count,), t, dtype=torch.float64)
-        loss = denoising_loss(model, images, schedule, times, noise).item()
-        # The squared error of an entry is chi-squared with variance 2 mean^2 <= 2.
-        assert loss == pytest.approx(expected, abs=5 * (2 / noise.numel()) ** 0.5)
-
-
-def test_the_loss_and_its_gradient_are_finite_where_the_rate_is_infinite(training):
-    model = training.model
-    images = torch.zeros(2, 3, SIZE, SIZE)
-    noise = torch.randn(2, *model.state_shape, generator=torch.Generator().manual_seed(0))
-    schedule = model.schedule(a=1.0)
-    t = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    assert schedule(t).d_gamma_dt.isinf().all()
-    loss = denoising_loss(model, images, schedule, t, noise)
-    loss.backward()
-    assert loss.isfinite()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
-
-
-def test_further_numbers_of_the_initial_state_are_zero():
-    components = torch.arange(24.0).view(2, 3, 4)
-    assert torch.equal(initial_state(components, 1), components[:, None])
-    state = initial_state(components, 2)
-    assert torch.equal(state[:, 0], components)
-    assert torch.equal(state[:, 1], torch.zeros(2, 3, 4))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_is_noted_and_its_handler_restored(number):
-    before = signal.getsignal(number)
-    with stop_signals() as stop:
-        assert stop.signal is None
-        os.kill(os.getpid(), number)
-        assert stop.signal == number.name
-    assert signal.getsignal(number) is before
-
-
-def test_without_a_terminal_progress_writes_lines_to_the_log(monkeypatch, caplog):
-    monkeypatch.setattr(progress_module, "LOG_SECONDS", 1e-9)
-    with caplog.at_level(logging.INFO):
-        bar = progress(range(4, 6), unit="step", label="tiny", total=6)
-        for _ in bar:
-            bar.set_postfix_str("loss 0.1234", refresh=False)
-    line = re.compile(r"tiny: (\d)/6 steps, [\d.e+]+ step/s, 00:00 left, loss 0\.1234")
-    matches = [line.fullmatch(message) for message in caplog.messages]
-    assert all(matches)
-    assert [match[1] for match in matches][-2:] == ["6", "6"]
-    assert len(matches) == 3
