@@ -1,6 +1,6 @@
 """Orthogonal data representations U (section 4.1), each colour channel transformed alike.
 
-A basis maps images (..., height, width) to components (..., components), components = height * width.
+A basis maps images (..., height, width) to components (..., components), one for each pixel.
 """
 
 from __future__ import annotations
@@ -111,10 +111,11 @@ class Fourier(Basis):
 
 @dataclass(frozen=True)
 class Haar(Basis):
-    """The two-dimensional Haar wavelet transform with `levels` decompositions (App. D, equation 26).
+    """The two-dimensional Haar wavelet transform with `levels` decompositions (App. D, eq. 26).
 
-    Components lie in the usual pyramid: LL of the coarsest level in the upper left corner, and at each
-    level LH (detail along a row) to its right, HL (detail along a column) below, HH diagonally.
+    Components lie in the usual pyramid: LL of the coarsest level in the upper left corner, and at
+    each level LH (detail along a row) to its right, HL (detail along a column) below and HH
+    diagonally.
     """
 
     image_size: int

@@ -1,4 +1,4 @@
-"""Likelihood by the probability-flow ODE (App. B), in nats of the components and bits/dim of images."""
+"""Likelihood by the probability-flow ODE (App. B): nats of components, bits/dim of images."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def log_likelihood(
 ) -> LogLikelihood:
     """Log-density of z at t = 0 under the flow of equation 25 that ends in the prior at t = 1.
 
-    d log p / dt = -div of the velocity, estimated by Hutchinson's v^T J v for every probe v. All probes
-    share one forward pass. The divergence is integrated per dimension, so that `atol` is an
+    d log p / dt = -div of the velocity, estimated by Hutchinson's v^T J v for every probe v. All
+    probes share one forward pass. The divergence is integrated per dimension, so that `atol` is an
     error in nats/dim as well as in z. Only the schedule's path matters, not its speed.
 
     Args:
@@ -65,8 +65,9 @@ def log_likelihood(
         probes: random signs (Hutchinson), or `basis_probes` for the exact divergence.
         method: adaptive "tsit5" or "dopri5", or "rk4" with `steps` equal steps.
         standardise: variances V_i of the components, shape (components,), to integrate
-            u_i = z_i / s_i(t), s_i^2 = alpha_i^2 V_i + sigma_i^2, in place of z; the flow of Gaussian
-            data is then constant, and only what the network adds to it costs steps (k = 1).
+            u_i = z_i / s_i(t), s_i^2 = alpha_i^2 V_i + sigma_i^2, in place of z; the flow of
+            independent Gaussian components is then constant, and only what the data add to it
+            costs steps (k = 1).
     """
     if standardise is not None and process.k != 1:
         raise InputError(f"standardised coordinates need a process with k = 1, not {process.k}")
@@ -116,9 +117,10 @@ def noise_data(
 ) -> tuple[State, Float[Tensor, " batch"]]:
     """States at t = 0 with the noise that the schedule prescribes there, and a bound's correction.
 
-    The model draws z_0 from p_0 and then z from N(z_0 / alpha(0), sigma(0)^2 / alpha(0)^2). Its density
-    obeys log p(z) >= E_noise[log p_0(z_0) + correction] with z_0 = alpha(0) z + sigma(0) noise, since
-    the densities of z given z_0 and of z_0 given z differ by the factor prod_i alpha_i alone (k = 1).
+    The model draws z_0 from p_0 and then z from N(z_0 / alpha(0), sigma(0)^2 / alpha(0)^2). Its
+    density obeys log p(z) >= E_noise[log p_0(z_0) + correction], z_0 = alpha(0) z + sigma(0) noise,
+    since the densities of z given z_0 and of z_0 given z differ by the factor prod_i alpha_i alone
+    (k = 1).
     """
     state = schedule(z.new_zeros(len(z)))
     correction = state.alpha.log().sum(1) * (z[0].numel() / state.alpha.shape[1])
@@ -131,7 +133,7 @@ def bits_per_dim(
     """Bits/dim of 8-bit images from log p(chi) in nats of their dequantised components.
 
     Adds log|det S^-1| for the scale (colour channels counted) and 7 bits for the map of 256 grey
-    levels to [-1, 1], whose length is 2: an image of independent uniform grey levels has 8 bits/dim.
+    levels to [-1, 1], whose length is 2: independent uniform grey levels have 8 bits/dim.
     """
     dimensions = representation.statistics.mean.numel()
     return -(log_prob + representation.log_det) / (dimensions * math.log(2)) + 7

@@ -1,4 +1,4 @@
-"""The noising state: every coefficient of the diffusion as a function of gamma and its time derivative.
+"""The noising state: every coefficient of the diffusion from gamma and its time derivative.
 
 gamma_i = log(sigma_i^2 / alpha_i^2) (equation 17) labels how much of component i is noise. With the
 variance-preserving normalisation alpha^2 + sigma^2 = 1 (equation 14) it fixes all the rest:

@@ -1,4 +1,4 @@
-"""Components chi = S^-1 U phi of a dataset: mean image, basis U, variances Sigma, scale S (section 4.1).
+"""Components chi = S^-1 U phi of a data set: mean, basis U, variances Sigma, scale S (section 4.1).
 
 python -m gud.representation --settings JSON --data DATA.npz --out FILE.safetensors
 """

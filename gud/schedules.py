@@ -20,7 +20,7 @@ SIGMA_MIN = 0.99
 
 
 class Schedule(ABC):
-    """A path gamma(t); subclasses are frozen dataclasses with a tensor of every component's labels."""
+    """A path gamma(t); subclasses are frozen dataclasses that hold the labels of the components."""
 
     kinks: tuple[float, ...] = ()
     """Times inside (0, 1) at which d gamma / dt jumps, in increasing order."""
@@ -52,9 +52,9 @@ class SoftConditioning(Schedule):
     gamma_min,i = gamma_denoise + log V_i + a (l_i - l_max),
     Delta_gamma = gamma_noise - gamma_denoise + a (l_max - l_min).
 
-    V_i is the variance of component i as it is diffused (1 after whitening), the ordering l_i always
-    comes from the data's own variances. With l_i = -log Sigma_i, a = 1 is standard diffusion, a = 0
-    gives every component the same signal-to-noise ratio.
+    V_i is the variance of component i as it is diffused (1 after whitening), the ordering l_i
+    always comes from the data's own variances. With l_i = -log Sigma_i, a = 1 is standard
+    diffusion, a = 0 gives every component the same signal-to-noise ratio.
 
     Args:
         log_variance: log V_i, shape (components,).
@@ -91,8 +91,8 @@ class SoftConditioning(Schedule):
 class Reparametrised(Schedule):
     """The path of another schedule at the speed s(t) = t^p / (t^p + (1-t)^p) (App. B).
 
-    For p < 1 the speed is infinite at both ends. Whatever depends on the path alone (the
-    probability-flow ODE, the exact clock increments of the samplers) therefore uses `path` or gamma.
+    For p < 1 the speed is infinite at both ends. Whatever depends on the path alone therefore uses
+    `path` (the probability-flow ODE) or gamma (the exact clock increments of the samplers).
     """
 
     base: Schedule
@@ -119,7 +119,7 @@ class Reparametrised(Schedule):
 
 
 def gamma_noise_default(log_variance: Float[Tensor, " components"]) -> float:
-    """max(3, logit(sigma_min^2) - min_i log V_i), so that sigma_i(1) >= sigma_min = 0.99 for every i.
+    """max(3, logit(sigma_min^2) - min_i log V_i): then sigma_i(1) >= sigma_min = 0.99 for every i.
 
     App. B prints log(sigma_min^2) where section 5.1 has the logit; the logit is right.
     """

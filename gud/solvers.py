@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torchdiffeq
@@ -12,7 +12,9 @@ from torch import Tensor
 from torchdiffeq._impl.odeint import SOLVERS
 from torchdiffeq._impl.rk_common import RKAdaptiveStepsizeODESolver, _ButcherTableau
 
-Y = TypeVar("Y", Tensor, tuple[Tensor, ...])
+Y = TypeVar("Y", bound=Tensor | tuple[Tensor, ...])
+INSIDE = 1e-12
+"""Distance from its ends, as part of an interval, up to which velocities are evaluated."""
 
 
 def _row(*values: float) -> Tensor:
@@ -74,6 +76,11 @@ class Tsit5(RKAdaptiveStepsizeODESolver):
         0.03125,
     )
 
+    def _advance(self, next_t: Tensor) -> Tensor:
+        """The solution at next_t, free of the interpolant's rounding where a step ends there."""
+        y = super()._advance(next_t)
+        return self.rk_state.y1 if next_t == self.rk_state.t1 else y
+
 
 SOLVERS.setdefault("tsit5", Tsit5)
 
@@ -90,25 +97,37 @@ def odeint(
 ) -> Y:
     """Integrate dy/dt = velocity(t, y) over `times` and return y at the last of them.
 
-    Every interval is integrated on its own and ends exactly at its last time, so that `times` may
-    name the kinks of the velocity, and the velocity is never evaluated outside of them.
+    Every interval is integrated on its own and ends exactly at its last time. The velocity is only
+    evaluated strictly inside, so that `times` may name its jumps: on either side of a jump it is
+    the one-sided limit that counts, in both directions of time.
 
     Args:
-        velocity: of y, a tensor or a tuple of tensors; t is a scalar tensor.
+        velocity: of y, a tensor or a tuple of tensors; t is a scalar tensor, float64.
         times: at least two, increasing or decreasing.
         method: an adaptive method of torchdiffeq or "tsit5"; with `steps`, one of its fixed-step
             methods.
         steps: number of equal steps in each interval.
     """
-    device = (y[0] if isinstance(y, tuple) else y).device
     for start, end in pairwise(times):
-        interval = torch.tensor([start, end], dtype=torch.float64, device=device)
-        options: dict[str, Any] = {"step_t": interval[1:]}
-        if steps is not None:
-            grid = torch.linspace(start, end, steps + 1, dtype=torch.float64, device=device)
-            options = {"grid_constructor": lambda *_, grid=grid: grid}
-        solution = torchdiffeq.odeint(
-            velocity, y, interval, method=method, rtol=rtol, atol=atol, options=options
-        )
-        y = tuple(v[-1] for v in solution) if isinstance(y, tuple) else solution[-1]
+        y = _interval(velocity, y, start, end, steps, method=method, rtol=rtol, atol=atol)
     return y
+
+
+def _interval(
+    velocity: Callable[[Tensor, Y], Y],
+    y: Y,
+    start: float,
+    end: float,
+    steps: int | None,
+    **settings: Any,
+) -> Y:
+    device = (y[0] if isinstance(y, tuple) else y).device
+    low, high = sorted((start + INSIDE * (end - start), end - INSIDE * (end - start)))
+    grid = torch.linspace(start, end, (steps or 1) + 1, dtype=torch.float64, device=device)
+
+    def inside(t: Tensor, y: Y) -> Y:
+        return velocity(t.double().clamp(low, high), y)
+
+    options = {"grid_constructor": lambda *_: grid} if steps else {"step_t": grid[1:]}
+    solution = torchdiffeq.odeint(inside, y, grid[[0, -1]], options=options, **settings)
+    return cast(Y, tuple(v[-1] for v in solution) if isinstance(y, tuple) else solution[-1])
