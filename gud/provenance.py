@@ -22,6 +22,10 @@ from typing import Any
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "scikit-image", "torchdiffeq", "safetensors")
 
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary neighbour of `path` that takes its name once the block succeeds."""
@@ -31,6 +35,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
+        # Some writers (safetensors) keep their files from other users; take the usual mode.
+        temporary.chmod(0o666 & ~_UMASK)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)

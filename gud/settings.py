@@ -101,7 +101,7 @@ class NetworkSettings(Section):
     blocks: Positive
     attention: list[Positive]
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    gamma_width: Positive
+    gamma_width: NonNegative
     gamma_blocks: Positive
     time_scale: PositiveFloat
 

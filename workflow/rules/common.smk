@@ -111,6 +111,10 @@ def quality_settings(wildcards):
     return as_json(get_experiment(wildcards).quality.metric.model_dump())
 
 
+def preset_stand_in(wildcards):
+    return PRESETS[wildcards.preset].stand_in
+
+
 def figure_settings(wildcards):
     preset = PRESETS[wildcards.preset]
     settings = getattr(preset.figures, wildcards.figure).model_dump()
@@ -118,7 +122,7 @@ def figure_settings(wildcards):
     return as_json(
         {
             **settings,
-            "dataset": experiment.data,
+            "dataset": preset.title,
             "stand_in": preset.stand_in,
             "basis": experiment.basis.model_dump(),
             "gamma_denoise": experiment.schedule.gamma_denoise,

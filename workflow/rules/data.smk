@@ -14,7 +14,7 @@ rule download:
         sha256=download_sha256,
     shell:
         "python -m gud.download --url {params.url:q} --sha256 {params.sha256} --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | tee -i {log:q}"
 
 
 rule data:
@@ -35,7 +35,7 @@ rule data:
         settings=data_settings,
     shell:
         "python -m gud.data --settings {params.settings:q} --archive {input.archive:q} --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | tee -i {log:q}"
 
 
 rule fit_basis:
@@ -56,4 +56,4 @@ rule fit_basis:
         settings=basis_settings,
     shell:
         "python -m gud.representation --settings {params.settings:q} --data {input:q}"
-        " --out {output:q} 2>&1 | tee {log:q}"
+        " --out {output:q} 2>&1 | tee -i {log:q}"

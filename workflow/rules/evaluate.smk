@@ -19,7 +19,7 @@ rule nll:
         settings=nll_settings,
     shell:
         "python -m gud.nll --settings {params.settings:q} --model {input.model:q}"
-        " --data {input.data:q} --out {output:q} 2>&1 | tee {log:q}"
+        " --data {input.data:q} --out {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule sample:
@@ -42,7 +42,7 @@ rule sample:
         settings=sample_settings,
     shell:
         "python -m gud.sample --settings {params.settings:q} --model {input:q} --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | tee -i {log:q}"
 
 
 rule quality:
@@ -67,4 +67,4 @@ rule quality:
         settings=quality_settings,
     shell:
         "python -m gud.quality --settings {params.settings:q} --samples {input.samples:q}"
-        " --reference {input.reference:q} --weights {input.weights:q} --out {output:q} 2>&1 | tee {log:q}"
+        " --reference {input.reference:q} --weights {input.weights:q} --out {output:q} 2>&1 | tee -i {log:q}"

@@ -17,7 +17,7 @@ rule table:
         "../../environment.yml"
     shell:
         "python -m gud.tables --nll {input.nll:q} --quality {input.quality:q} --out {output:q}"
-        " 2>&1 | tee {log:q}"
+        " 2>&1 | tee -i {log:q}"
 
 
 rule figure:
@@ -43,7 +43,7 @@ rule figure:
         settings=figure_settings,
     shell:
         "python -m gud.figures {wildcards.figure} --settings {params.settings:q}"
-        " --source {input:q} --out {output:q} 2>&1 | tee {log:q}"
+        " --source {input:q} --out {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule summary:
@@ -64,6 +64,8 @@ rule summary:
         "<results>/{preset}/benchmarks/summary.tsv"
     conda:
         "../../environment.yml"
+    params:
+        stand_in=preset_stand_in,
     shell:
         "python -m gud.summary --tables {input.tables:q} --figures {input.figures:q}"
-        " --out {output:q} 2>&1 | tee {log:q}"
+        " --stand-in {params.stand_in:q} --out {output:q} 2>&1 | tee -i {log:q}"

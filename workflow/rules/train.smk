@@ -22,4 +22,4 @@ rule train:
         settings=train_settings,
     shell:
         "python -m gud.train --settings {params.settings:q} --data {input.data:q}"
-        " --statistics {input.statistics:q} --out {output.model:q} 2>&1 | tee {log:q}"
+        " --statistics {input.statistics:q} --out {output.model:q} 2>&1 | tee -i {log:q}"
