@@ -26,7 +26,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Parameters = dict[str, float]
 RANGES = {"a": (0.0, None), "r": (0.0, 1.0)}
 """Allowed values of the schedule parameters."""
-UNION_TAGS = {"natural_patches", "tissue_patches", "cifar10", "pixel", "pca", "fourier", "haar"}
+UNION_TAGS = (
+    {"natural_patches", "tissue_patches", "cifar10"}
+    | {"pixel", "pca", "fourier", "haar"}
+    | {"ncsnpp", "cross_attention"}
+)
 """Which member of a union an error lies in: part of pydantic's location, not of the file's."""
 
 
@@ -94,16 +98,36 @@ class ScheduleSettings(Section):
         return self
 
 
-class NetworkSettings(Section):
-    name: Literal["ncsnpp"]
+class UNetSettings(Section):
+    """The U-Net that all networks share."""
+
+    name: str
     width: Positive
     multipliers: list[Positive]
     blocks: Positive
     attention: list[Positive]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class NCSNppSettings(UNetSettings):
+    name: Literal["ncsnpp"]
     gamma_width: NonNegative
     gamma_blocks: Positive
     time_scale: PositiveFloat
+
+
+class CrossAttentionSettings(UNetSettings):
+    """App. A; `gamma_attention` lists image sizes, as `attention` does."""
+
+    name: Literal["cross_attention"]
+    gamma_attention: list[Positive]
+    tokens_width: Positive
+    mixer_layers: NonNegative
+    heads: Positive
+    time_scale: PositiveFloat
+
+
+NetworkSettings = Annotated[NCSNppSettings | CrossAttentionSettings, Field(discriminator="name")]
 
 
 class TrainingSettings(Section):
