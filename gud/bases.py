@@ -37,6 +37,14 @@ class Basis(ABC):
         """|k_i| of each component, in cycles per image; None where it has no meaning."""
         return None
 
+    @property
+    def labels(self) -> Float[Tensor, " components"] | None:
+        """Position of each component in the structure of the basis (App. A); None if it has none.
+
+        |k_i| for Fourier, the column for pixels, the group from coarse to fine for wavelets.
+        """
+        return self.frequency
+
     def _grid(
         self, components: Float[Tensor, "*batch components"]
     ) -> Float[Tensor, "*batch height width"]:
@@ -58,6 +66,11 @@ class Pixel(Basis):
         self, components: Float[Tensor, "*batch components"]
     ) -> Float[Tensor, "*batch height width"]:
         return self._grid(components)
+
+    @property
+    def labels(self) -> Float[Tensor, " components"]:
+        column = torch.arange(self.image_size, dtype=torch.float64)
+        return column.repeat(self.image_size)
 
 
 @dataclass(frozen=True)
@@ -145,6 +158,14 @@ class Haar(Basis):
             block = _interleave(images[..., :size, :size], dim=-1)
             images[..., :size, :size] = _interleave(block, dim=-2)
         return images
+
+    @property
+    def labels(self) -> Float[Tensor, " components"]:
+        group = torch.zeros(self.image_size, self.image_size, dtype=torch.float64)
+        for number, size in enumerate(self._sizes()):
+            group[:size, :size] = self.levels - number
+        group[: size // 2, : size // 2] = 0
+        return group.flatten()
 
     def _sizes(self) -> list[int]:
         return [self.image_size >> level for level in range(self.levels)]

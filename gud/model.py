@@ -56,7 +56,7 @@ class Model(nn.Module):
             image_size=image_size,
             in_channels=channels * self.process.k,
             out_channels=channels * self.process.k,
-            components=len(statistics.variance),
+            labels=self.representation.labels,
             **network,
         )
 

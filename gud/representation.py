@@ -74,6 +74,12 @@ class Representation:
         return torch.zeros_like(self.log_sigma) if self.whitened else self.log_sigma
 
     @property
+    def labels(self) -> Float[Tensor, " components"]:
+        """Position labels for the network (App. A): the basis' own, or else -log Sigma_i."""
+        labels = self.basis.labels
+        return -self.log_sigma if labels is None else labels
+
+    @property
     def scale(self) -> Float[Tensor, " components"]:
         """S_i."""
         variance = self.statistics.variance

@@ -7,13 +7,14 @@ import torch
 
 from gud.errors import InputError
 from gud.layers import Resample, position_embedding
-from gud.networks import NETWORKS, NCSNpp, UNet
+from gud.ncsnpp import NCSNpp, UNet
+from gud.networks import NETWORKS
 
 CIFAR10 = dict(
     image_size=32,
     in_channels=3,
     out_channels=3,
-    components=1024,
+    labels=torch.arange(1024.0),
     width=128,
     multipliers=(1, 2, 2, 2),
     blocks=4,
@@ -25,7 +26,7 @@ CIFAR10 = dict(
 )
 SMALL = CIFAR10 | dict(
     image_size=16,
-    components=256,
+    labels=torch.arange(256.0),
     width=8,
     multipliers=(1, 2),
     blocks=1,
@@ -192,7 +193,7 @@ def test_bfloat16_autocast_changes_the_output_little():
 )
 def test_any_size_that_halves_often_enough_works(size, multipliers, attention):
     network = perturbed(
-        image_size=size, components=size**2, multipliers=multipliers, attention=attention
+        image_size=size, labels=torch.zeros(size**2), multipliers=multipliers, attention=attention
     )
     images, gamma = batch(2, size)
     assert network(images, gamma).shape == images.shape
