@@ -195,6 +195,13 @@ def test_a_run_killed_during_training_goes_on_from_its_checkpoint(copy, finished
     assert (copy.folder / target).exists()
 
 
+def test_the_python_example_of_the_readme_runs_on_a_finished_run(finished, monkeypatch):
+    readme = (ROOT / "README.md").read_text()
+    example = re.search(r"```python\n(.*?)```", readme, re.S)[1]
+    monkeypatch.chdir(finished.folder)
+    exec(example.replace("results/demo", "results/tiny").replace("demo.yaml", "tiny.yaml"), {})
+
+
 def test_the_papers_run_is_planned_in_full_without_any_download():
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "-n", "all", "--directory", str(ROOT)],

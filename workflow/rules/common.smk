@@ -4,7 +4,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from gud.errors import InputError
-from gud.settings import load_preset, points
+from gud.settings import archive_names, load_preset, points
 
 
 def load_presets():
@@ -24,6 +24,8 @@ wildcard_constraints:
     preset="|".join(PRESETS) or "none",
     experiment=r"[a-z][a-z0-9_]*",
     data=r"[a-z][a-z0-9_]*",
+    download=r"[a-z][a-z0-9_]*",
+    file=r"[^/]+",
     basis=r"[a-z][a-z0-9]*",
     point=r"[a-z]+=[^/]+",
 
@@ -134,16 +136,25 @@ def figure_settings(wildcards):
 
 
 def download_file(preset, name):
-    """Where the download called `name` in a preset lies: shared by all presets, under its own name."""
-    return [f"<downloads>/{Path(preset.downloads[name].url).name}"] if name else []
+    """Where the download called `name` in a preset lies; presets share what they name alike."""
+    return [f"<downloads>/{name}/{preset.downloads[name].file}"] if name else []
 
 
 def get_download(wildcards):
-    for preset in PRESETS.values():
-        for download in preset.downloads.values():
-            if Path(download.url).name == wildcards.file:
-                return download
-    raise WorkflowError(f"no preset downloads a file named {wildcards.file}")
+    found = {
+        preset.downloads[wildcards.download].sha256: preset.downloads[
+            wildcards.download
+        ]
+        for preset in PRESETS.values()
+        if wildcards.download in preset.downloads
+        and preset.downloads[wildcards.download].file == wildcards.file
+    }
+    if len(found) != 1:
+        raise WorkflowError(
+            f"{len(found)} different files are called {wildcards.file} in the downloads named "
+            f"{wildcards.download} of the presets, expected one"
+        )
+    return next(iter(found.values()))
 
 
 def download_url(wildcards):
@@ -154,9 +165,10 @@ def download_sha256(wildcards):
     return get_download(wildcards).sha256
 
 
-def data_archive(wildcards):
+def data_archives(wildcards):
     preset = PRESETS[wildcards.preset]
-    return download_file(preset, getattr(preset.data[wildcards.data], "archive", None))
+    names = archive_names(preset.data[wildcards.data])
+    return [file for name in names for file in download_file(preset, name)]
 
 
 def experiment_data(wildcards):

@@ -1,10 +1,10 @@
 rule download:
     output:
-        "<downloads>/{file}",
+        "<downloads>/{download}/{file}",
     log:
-        "<downloads>/logs/{file}.log",
+        "<downloads>/logs/{download}/{file}.log",
     benchmark:
-        "<downloads>/benchmarks/{file}.tsv"
+        "<downloads>/benchmarks/{download}/{file}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -19,7 +19,7 @@ rule download:
 
 rule data:
     input:
-        archive=data_archive,
+        archive=data_archives,
     output:
         "<results>/{preset}/data/{data}.npz",
     log:

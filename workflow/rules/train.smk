@@ -1,5 +1,5 @@
-# The checkpoints beside the model are no declared output: they outlive a failed job, and
-# the next attempt goes on from the last one.
+# Trainings start first, since everything else waits for them. The checkpoints beside the model
+# are no declared output: they outlive a failed job, and the next attempt goes on from them.
 rule train:
     input:
         data=experiment_data,
@@ -11,6 +11,7 @@ rule train:
         "<results>/{preset}/logs/{experiment}/train.log",
     benchmark:
         "<results>/{preset}/benchmarks/{experiment}/train.tsv"
+    priority: 100
     conda:
         "../../environment.yml"
     threads: job_threads
