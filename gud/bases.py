@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gud.errors import InputError
@@ -41,9 +41,20 @@ class Basis(ABC):
     def labels(self) -> Float[Tensor, " components"] | None:
         """Position of each component in the structure of the basis (App. A); None if it has none.
 
-        |k_i| for Fourier, the column for pixels, the group from coarse to fine for wavelets.
+        |k_i| for Fourier, the column for pixels; for wavelets an integer that increases by one with
+        each column of the coarsest group, then of the next finer, and so on.
         """
         return self.frequency
+
+    @property
+    def columns(self) -> Int[Tensor, " components"] | None:
+        """Column of each component, from 0 at the left; for wavelets within its array."""
+        return None
+
+    @property
+    def groups(self) -> Int[Tensor, " components"] | None:
+        """Wavelet group of each component: 0 is the low-pass array, then from coarse to fine."""
+        return None
 
     def _grid(
         self, components: Float[Tensor, "*batch components"]
@@ -68,9 +79,12 @@ class Pixel(Basis):
         return self._grid(components)
 
     @property
+    def columns(self) -> Int[Tensor, " components"]:
+        return torch.arange(self.image_size).repeat(self.image_size)
+
+    @property
     def labels(self) -> Float[Tensor, " components"]:
-        column = torch.arange(self.image_size, dtype=torch.float64)
-        return column.repeat(self.image_size)
+        return self.columns.double()
 
 
 @dataclass(frozen=True)
@@ -160,12 +174,26 @@ class Haar(Basis):
         return images
 
     @property
-    def labels(self) -> Float[Tensor, " components"]:
-        group = torch.zeros(self.image_size, self.image_size, dtype=torch.float64)
+    def groups(self) -> Int[Tensor, " components"]:
+        group = torch.zeros(self.image_size, self.image_size, dtype=torch.int64)
         for number, size in enumerate(self._sizes()):
             group[:size, :size] = self.levels - number
         group[: size // 2, : size // 2] = 0
         return group.flatten()
+
+    @property
+    def columns(self) -> Int[Tensor, " components"]:
+        return torch.arange(self.image_size).repeat(self.image_size) % self._widths()[self.groups]
+
+    @property
+    def labels(self) -> Float[Tensor, " components"]:
+        widths = self._widths()
+        return ((widths.cumsum(0) - widths)[self.groups] + self.columns).double()
+
+    def _widths(self) -> Int[Tensor, " groups"]:
+        """Width of the arrays of each group."""
+        coarsest = self.image_size >> self.levels
+        return torch.tensor([coarsest, *(coarsest << level for level in range(self.levels))])
 
     def _sizes(self) -> list[int]:
         return [self.image_size >> level for level in range(self.levels)]

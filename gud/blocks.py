@@ -50,7 +50,7 @@ def compute_blocks(
         if not path.exists():
             arrays = compute(images[start : start + batch_size])
             with atomic(path) as temporary:
-                np.savez(temporary, **arrays)
+                np.savez(temporary, allow_pickle=False, **arrays)
         with np.load(path, allow_pickle=False) as arrays:
             parts.append(dict(arrays))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

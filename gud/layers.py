@@ -7,6 +7,7 @@ fan-out, biases zero; `scale` 0 stands for 1e-10, so that such a layer starts as
 from __future__ import annotations
 
 import math
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,16 +17,20 @@ from torch import Tensor, nn
 FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
 
 
-def initialise(layer: nn.Conv2d | nn.Linear, scale: float = 1.0) -> nn.Conv2d | nn.Linear:
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+
+
+def initialise(layer: Layer, scale: float = 1.0) -> Layer:
     fan_out, fan_in = layer.weight.shape[0], layer.weight[0].numel()
     area = layer.weight[0, 0].numel()
     bound = math.sqrt(6 * max(scale, 1e-10) / (fan_in + fan_out * area))
     nn.init.uniform_(layer.weight, -bound, bound)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
-def conv(inputs: int, outputs: int, size: int, *, scale: float = 1.0, **options: int) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, size: int, *, scale: float = 1.0, **options: Any) -> nn.Conv2d:
     """A size x size convolution that keeps the image size unless `options` say otherwise."""
     options = {"padding": size // 2, **options}
     return initialise(nn.Conv2d(inputs, outputs, size, **options), scale)
@@ -68,6 +73,8 @@ class Resample(nn.Module):
     innermost, under autocast too: on a CPU, depthwise convolutions are up to forty times slower
     otherwise.
     """
+
+    kernel: Tensor
 
     def __init__(self, mode: str) -> None:
         super().__init__()

@@ -14,19 +14,14 @@ from torch import Tensor, nn
 
 from gud import data
 from gud.errors import InputError
+from gud.families import schedule_from_settings
 from gud.networks import NETWORKS
 from gud.noising import NoisingState
 from gud.processes import PROCESSES, State
 from gud.provenance import atomic
 from gud.representation import Representation, Statistics, basis_from_settings
-from gud.schedules import (
-    Reparametrised,
-    Schedule,
-    SoftConditioning,
-    gamma_noise_default,
-    ordering_by_frequency,
-)
-from gud.settings import ModelSettings, check_parameter, validate
+from gud.schedules import Schedule
+from gud.settings import ModelSettings, validate
 
 
 class Model(nn.Module):
@@ -70,30 +65,9 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def schedule(self, a: float, r: float = 0.0) -> Schedule:
-        """The schedule of equations 18-20 at inverse softness a and ordering parameter r."""
-        for key, value in (("a", a), ("r", r)):
-            try:
-                check_parameter(key, value)
-            except ValueError as error:
-                raise InputError(f"schedule parameter {error}") from None
-        settings = self.settings["schedule"]
-        representation = self.representation
-        log_variance = representation.log_variance
-        gamma_noise = settings["gamma_noise"]
-        if gamma_noise == "auto":
-            gamma_noise = gamma_noise_default(log_variance)
-        linear = SoftConditioning(
-            log_variance=log_variance,
-            ordering=ordering_by_frequency(
-                representation.log_sigma, representation.basis.frequency, r
-            ),
-            a=a,
-            gamma_denoise=settings["gamma_denoise"],
-            gamma_noise=gamma_noise,
-        )
-        power = settings["time_power"]
-        return linear if power == 1 else Reparametrised(linear, power)
+    def schedule(self, **parameters: float) -> Schedule:
+        """The schedule of the model's family at the given parameters, e.g. a=1.0, r=0.0."""
+        return schedule_from_settings(self.settings["schedule"], self.representation, parameters)
 
     def eps(self, z: State, state: NoisingState) -> State:
         """Predicted noise of a noised state, shape (batch, k, channels, components).

@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not np.isfinite(arrays["bits_per_dim"]).all():
         raise InputError(f"the likelihood of some images under {arguments.model} is not finite")
     with atomic(arguments.out) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, allow_pickle=False, **arrays)
     write_record(
         arguments.out,
         inputs=[arguments.model, arguments.data],

@@ -1,4 +1,4 @@
-"""Random streams that the seed of a run determines, whatever the batch size or number of workers."""
+"""Random streams that the seed of a run determines, whatever the batch size or workers."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -24,10 +25,20 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Parameters = dict[str, float]
-RANGES = {"a": (0.0, None), "r": (0.0, 1.0)}
-"""Allowed values of the schedule parameters."""
+PARAMETERS: dict[str, dict[str, str]] = {
+    "soft_conditioning": {"a": ">= 0", "r": "in [0, 1]"},
+    "columns": {"b": "in [0, 1)"},
+    "wavelet_columns": {"a": "in [0, 1)", "b": "in [0, 1)"},
+}
+"""The parameters of each schedule family, and where they may lie."""
+STANDARD: dict[str, Parameters] = {
+    "soft_conditioning": {"a": 1.0, "r": 0.0},
+    "columns": {"b": 0.0},
+    "wavelet_columns": {"a": 0.0, "b": 0.0},
+}
+"""The parameters at which a family is standard diffusion, if the prior is isotropic."""
 UNION_TAGS = (
-    {"natural_patches", "tissue_patches", "cifar10"}
+    {"natural_patches", "tissue_patches", "cifar10", "pcam", "images"}
     | {"pixel", "pca", "fourier", "haar"}
     | {"ncsnpp", "cross_attention"}
 )
@@ -54,14 +65,53 @@ class Cifar10(Section):
     archive: Name
 
 
+class Archives(Section):
+    """Downloads that hold the images of a split, in the order they are read."""
+
+    train: list[Name] = Field(min_length=1)
+    test: list[Name] = Field(min_length=1)
+
+
+class Pcam(Section):
+    source: Literal["pcam"]
+    size: Literal[8, 12, 16, 24, 32, 48, 96]
+    archives: Archives
+
+
+class ImageArchives(Section):
+    source: Literal["images"]
+    size: Annotated[int, Field(ge=8, le=1024)]
+    archives: Archives
+
+
 class Download(Section):
-    """A file from the network; any URL (also file://) that gives the same bytes will do."""
+    """A file from the network; any URL (also file://) that gives the same bytes will do.
 
-    url: Annotated[str, Field(pattern="^(https?|file)://")]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    `sha256: unpublished` says that no checksum was found to hold the file against: the file is
+    taken as it comes, and its provenance record says so beside the checksum that it turned out to
+    have.
+    """
+
+    url: Annotated[str, Field(pattern="^(https?|file)://[^/?#]*/[^?#]*[^/?#]([?#]|$)")]
+    sha256: Annotated[str, Field(pattern="^([0-9a-f]{64}|unpublished)$")]
+
+    @property
+    def file(self) -> str:
+        """The file's own name: the last part of the URL's path."""
+        return PurePosixPath(urlsplit(self.url).path).name
 
 
-Data = Annotated[NaturalPatches | Cifar10, Field(discriminator="source")]
+Data = Annotated[NaturalPatches | Cifar10 | Pcam | ImageArchives, Field(discriminator="source")]
+
+
+def archive_names(data: Data) -> list[str]:
+    """The downloads that a data set is made from, in the order of `gud.data`'s --archive."""
+    match data:
+        case Cifar10():
+            return [data.archive]
+        case Pcam() | ImageArchives():
+            return [*data.archives.train, *data.archives.test]
+    return []
 
 
 class PlainBasis(Section):
@@ -77,22 +127,23 @@ BasisSettings = Annotated[PlainBasis | HaarBasis, Field(discriminator="name")]
 
 
 class ScheduleSettings(Section):
-    """Equations 18-20; `gamma_noise: auto` takes the smallest value that section 5.1 allows."""
+    """A schedule family and the range of its parameters that a network is trained for.
 
-    name: Literal["soft_conditioning"]
+    soft_conditioning: equations 18-20 with a and r; columns: equation 21 with b; wavelet_columns:
+    equation 22 with a and b. `gamma_noise: auto` takes the smallest value that section 5.1 allows.
+    """
+
+    name: Literal["soft_conditioning", "columns", "wavelet_columns"]
     gamma_denoise: Annotated[float, Field(lt=0)]
     gamma_noise: Annotated[float, Field(gt=0)] | Literal["auto"]
     time_power: PositiveFloat
-    ranges: dict[Literal["a", "r"], tuple[float, float]]
+    ranges: dict[str, tuple[float, float]]
 
     @model_validator(mode="after")
     def _ranges_allowed(self) -> ScheduleSettings:
-        for key in ("a", "r"):
-            if key not in self.ranges:
-                raise ValueError(f"ranges must give {key} as [lowest, highest]")
-            low, high = self.ranges[key]
-            check_parameter(key, low)
-            check_parameter(key, high)
+        check_parameters(self.name, {key: low for key, (low, _) in self.ranges.items()})
+        check_parameters(self.name, {key: high for key, (_, high) in self.ranges.items()})
+        for key, (low, high) in self.ranges.items():
             if low > high:
                 raise ValueError(f"ranges.{key} = [{low:g}, {high:g}] must be [lowest, highest]")
         return self
@@ -153,22 +204,8 @@ class ModelSettings(Section):
     network: NetworkSettings
 
 
-class Grid(Section):
-    """Points at which a trained model is evaluated: a product of schedule parameters."""
-
-    a: list[float] = Field(min_length=1)
-    r: list[float] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _values_allowed(self) -> Grid:
-        for key in ("a", "r"):
-            for value in getattr(self, key):
-                check_parameter(key, value)
-        return self
-
-    def points(self) -> Iterator[Parameters]:
-        for a, r in itertools.product(self.a, self.r):
-            yield {"a": a, "r": r}
+Grid = dict[str, Annotated[list[float], Field(min_length=1)]]
+"""Points at which a trained model is evaluated: the product of the values of each parameter."""
 
 
 class Likelihood(Section):
@@ -241,18 +278,30 @@ class Experiment(ModelSettings):
 
     @model_validator(mode="after")
     def _grids_inside_training(self) -> Experiment:
+        ranges = self.schedule.ranges
         for task, grids in (("nll", self.nll.grids), ("quality", self.quality.grids)):
-            for point in points(grids).values():
-                for key, value in point.items():
-                    low, high = self.schedule.ranges[key]
-                    if not low <= value <= high:
-                        raise ValueError(
-                            f"{task}.grids asks for {key} = {value:g}, which must lie in the "
-                            f"trained range [{low:g}, {high:g}]"
-                        )
-        frequencies = self.basis.name == "fourier"
-        if not frequencies and self.schedule.ranges["r"] != (0.0, 0.0):
+            for grid in grids:
+                if grid.keys() != ranges.keys():
+                    raise ValueError(
+                        f"{task}.grids gives {', '.join(grid)}, but schedule "
+                        f"{self.schedule.name} has {', '.join(ranges)}"
+                    )
+                for key, values in grid.items():
+                    low, high = ranges[key]
+                    for value in values:
+                        if not low <= value <= high:
+                            raise ValueError(
+                                f"{task}.grids asks for {key} = {value:g}, which must lie in the "
+                                f"trained range [{low:g}, {high:g}]"
+                            )
+        if self.basis.name != "fourier" and ranges.get("r", (0.0, 0.0)) != (0.0, 0.0):
             raise ValueError(f"schedule.ranges.r must be [0, 0] for basis {self.basis.name}")
+        needed = {"columns": ("pixel", "haar"), "wavelet_columns": ("haar",)}
+        if self.basis.name not in needed.get(self.schedule.name, (self.basis.name,)):
+            raise ValueError(
+                f"schedule {self.schedule.name} needs basis "
+                f"{' or '.join(needed[self.schedule.name])}, not {self.basis.name}"
+            )
         return self
 
     def model(self) -> dict[str, Any]:
@@ -306,7 +355,7 @@ class Preset(Section):
     @model_validator(mode="after")
     def _names_exist(self) -> Preset:
         figures = self.figures
-        references = [
+        references: list[tuple[str, str | None, Collection[str]]] = [
             ("figures.figure2.experiment", figures.figure2.experiment, self.experiments),
             ("figures.figure3.isotropic", figures.figure3.isotropic, self.experiments),
             (
@@ -317,36 +366,49 @@ class Preset(Section):
             ("figures.figure5.experiment", figures.figure5.experiment, self.experiments),
         ]
         for name, data in self.data.items():
-            references.append(
-                (f"data.{name}.archive", getattr(data, "archive", None), self.downloads)
-            )
+            for archive in archive_names(data):
+                references.append((f"an archive of data.{name}", archive, self.downloads))
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
             weights = experiment.quality.metric.weights
             references.append((f"{where}.data", experiment.data, self.data))
             references.append((f"{where}.quality.metric.weights", weights, self.downloads))
-        for where, name, known in references:
-            if name is not None and name not in known:
-                raise ValueError(f"{where} = {name!r} must be one of {sorted(known)}")
+        for where, wanted, known in references:
+            if wanted is not None and wanted not in known:
+                raise ValueError(f"{where} = {wanted!r} must be one of {sorted(known)}")
         return self
 
 
-def check_parameter(key: str, value: float) -> None:
-    """Refuse a schedule parameter outside its mathematical domain."""
-    low, high = RANGES[key]
-    if value < low or (high is not None and value > high):
-        allowed = f">= {low:g}" if high is None else f"in [{low:g}, {high:g}]"
-        raise ValueError(f"{key} = {value:g} must be {allowed}")
+def check_parameters(schedule: str, parameters: Parameters) -> None:
+    """`ValueError` unless these are the parameters of a schedule family, inside their domain."""
+    domains = PARAMETERS[schedule]
+    if parameters.keys() != domains.keys():
+        raise ValueError(
+            f"{schedule} takes {' and '.join(domains)}, not {' and '.join(parameters) or 'nothing'}"
+        )
+    for key, value in parameters.items():
+        inside = {
+            ">= 0": value >= 0,
+            "in [0, 1]": 0 <= value <= 1,
+            "in [0, 1)": 0 <= value < 1,
+        }
+        if not inside[domains[key]]:
+            raise ValueError(f"{key} = {value:g} must be {domains[key]}")
 
 
 def points(grids: list[Grid]) -> dict[str, Parameters]:
     """All points of several grids, without repeats, by identifier such as `a=0.4,r=0`."""
-    return {point_name(point): point for grid in grids for point in grid.points()}
+    products = (
+        dict(zip(sorted(grid), values, strict=True))
+        for grid in grids
+        for values in itertools.product(*(grid[key] for key in sorted(grid)))
+    )
+    return {point_name(point): point for point in products}
 
 
 def point_name(parameters: Parameters) -> str:
     """The identifier of a point in file names, logs and tables."""
-    return ",".join(f"{key}={value:g}" for key, value in parameters.items())
+    return ",".join(f"{key}={parameters[key]:g}" for key in sorted(parameters))
 
 
 def load_preset(path: str | Path) -> Preset:

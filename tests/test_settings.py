@@ -42,7 +42,9 @@ def test_the_shipped_presets_are_valid(name):
         (("defaults", "basis"), {"name": "dct"}, ["basis", "dct", "pca"]),
         (("defaults", "data"), "cifar", ["data", "cifar", "natural16"]),
         (("defaults", "nll", "grids"), [{"a": [2.0], "r": [0]}], ["a = 2", "[0.4, 1.6]"]),
-        (("defaults", "nll", "grids"), [{"a": [-1], "r": [0]}], ["a = -1", ">= 0"]),
+        (("defaults", "nll", "grids"), [{"a": [0.4], "b": [0]}], ["gives a, b", "has a, r"]),
+        (("defaults", "schedule", "ranges", "a"), [-1, 1], ["a = -1", ">= 0"]),
+        (("defaults", "schedule", "name"), "columns", ["columns takes b, not a and r"]),
         (("defaults", "nll", "settings", "method"), "rk4", ["steps", "rk4"]),
         (("defaults", "schedule", "ranges", "r"), [0, 0.5], ["ranges.r", "pca"]),
         (("defaults", "schedule", "ranges", "a"), [1.6, 0.4], ["ranges.a", "lowest"]),
@@ -78,6 +80,6 @@ def test_defaults_merge_section_by_section_and_another_name_replaces_a_section()
 def test_points_of_overlapping_grids_are_not_repeated():
     experiment = load_preset(CONFIG / "demo.yaml").experiments["ordering_scan"]
     names = list(points(experiment.nll.grids))
-    sizes = [len(grid.a) * len(grid.r) for grid in experiment.nll.grids]
+    sizes = [len(grid["a"]) * len(grid["r"]) for grid in experiment.nll.grids]
     assert len(names) == len(set(names)) < sum(sizes)
     assert point_name({"a": 0.4, "r": 0.0}) in names
