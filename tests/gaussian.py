@@ -169,3 +169,29 @@ def solve_moments(beta, drift, diffusion, start: np.ndarray) -> Flow:
     y = solve_ivp(velocity, (0, 1), y, method="DOP853", rtol=1e-8, atol=1e-10).y[:, -1]
     end, matrix = y[:-1].reshape(2, size, size)
     return Flow(matrix, float(y[-1]), start, end)
+
+
+def ramp_flow(
+    gaussian: Gaussian, start: np.ndarray, width: float, gamma_min: float, gamma_max: float
+) -> Flow:
+    """The exact flow of linear ramps of gamma, integrated from kink to kink.
+
+    Args:
+        start: where the ramp of each component begins, shape (components,).
+    """
+    start = np.tile(start, gaussian.channels)
+    slope = (gamma_max - gamma_min) / width
+    alpha = np.sqrt(expit(-gamma_min))
+    covariance = alpha**2 * gaussian.covariance + expit(gamma_min) * np.eye(len(start))
+    whole = Flow(np.eye(len(start)), 0.0, covariance, covariance)
+    kinks = np.unique(np.round(np.concatenate([[0, 1], start, start + width]), 12))
+    for begin, end in zip(kinks, kinks[1:], strict=False):
+        active = (start < (begin + end) / 2) & ((begin + end) / 2 < start + width)
+
+        def beta(u, begin=begin, end=end, active=active):
+            gamma = gamma_min + slope * (begin + (end - begin) * u - start)
+            return (end - begin) * slope * expit(gamma) * active
+
+        part = solve_moments(beta, OrnsteinUhlenbeck.drift, OrnsteinUhlenbeck.diffusion, whole.end)
+        whole = Flow(part.matrix @ whole.matrix, whole.log_det + part.log_det, covariance, part.end)
+    return whole

@@ -56,7 +56,7 @@ def test_the_loss_and_its_gradient_are_finite_where_the_rate_is_infinite():
     model = Model(RUN["model"], statistics())
     images = torch.zeros(2, 3, SIZE, SIZE)
     noise = torch.randn(2, *model.state_shape, generator=torch.Generator().manual_seed(0))
-    schedule = model.schedule(a=1.0)
+    schedule = model.schedule(a=1.0, r=0.0)
     t = torch.tensor([0.0, 1.0], dtype=torch.float64)
     assert schedule(t).d_gamma_dt.isinf().all()
     loss = denoising_loss(model, images, schedule, t, noise)
