@@ -1,7 +1,9 @@
-"""Download a file of known sha256, resuming where an earlier try stopped.
+"""Download a file and check its sha256, resuming where an earlier try stopped.
 
 `python -m gud.download --url URL --sha256 HEX --out FILE` gathers the bytes in FILE.part and gives
-them the name FILE once their sha256 is right, so that FILE is always complete.
+them the name FILE once their sha256 is right, so that FILE is always complete. With `--sha256
+unpublished`, for want of a checksum, the file is taken as it comes, and its record says
+`"verified": false` beside the sha256 found.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
 from gud.errors import InputError, command_line
-from gud.provenance import record_path, sha256, write_record
+from gud.provenance import read_record, record_path, sha256, write_record
 
 ATTEMPTS = 5
 """Tries in a row that may bring no new byte."""
@@ -34,6 +36,8 @@ TIMEOUT = 30.0
 """Seconds without an answer before a try is given up."""
 BLOCK = 1 << 16
 PASSING_STATUS = (429, 500, 502, 503, 504)
+UNPUBLISHED = "unpublished"
+"""In place of a sha256: none was found to hold the file against."""
 ADVICE = "set this download's `url` in the preset to a mirror or to the file:// URL of a copy"
 
 log = logging.getLogger(__name__)
@@ -45,7 +49,8 @@ def download(url: str, out: Path, digest: str) -> bool:
     Args:
         url: an http, https or file URL.
         out: the file to make; what an interrupted try has received stays in `out`.part.
-        digest: the file's sha256 in hexadecimal.
+        digest: the file's sha256 in hexadecimal, or "unpublished"; `out` is then kept if its
+            record, from an earlier download of this URL, still holds.
 
     Returns:
         Whether anything had to be fetched.
@@ -54,18 +59,23 @@ def download(url: str, out: Path, digest: str) -> bool:
         InputError: the URL cannot be reached or refuses, or the file's sha256 is another (then it
             is removed, and the next try starts afresh).
     """
-    if not re.fullmatch("[0-9a-fA-F]{64}", digest):
-        raise InputError(f"sha256 of {url} must be 64 hexadecimal digits, not {digest!r}")
+    if not re.fullmatch(f"[0-9a-fA-F]{{64}}|{UNPUBLISHED}", digest):
+        raise InputError(
+            f"sha256 of {url} must be 64 hexadecimal digits or {UNPUBLISHED}, not {digest!r}"
+        )
     digest = digest.lower()
-    if out.is_file() and sha256(out) == digest:
+    expected = _recorded(url, out) if digest == UNPUBLISHED else digest
+    if out.is_file() and sha256(out) == expected:
         log.info("%s is complete", out)
         return False
     part = Path(f"{out}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    if not (part.is_file() and sha256(part) == digest):
+    if not (part.is_file() and sha256(part) == expected):
         _fetch(url, part)
     found = sha256(part)
-    if found != digest:
+    if digest == UNPUBLISHED:
+        log.info("%s has sha256 %s, which nothing was there to check against", url, found)
+    elif found != digest:
         part.unlink()
         raise InputError(
             f"{url} gave a file of sha256 {found}, not {digest}: it was removed and the next try "
@@ -73,6 +83,15 @@ def download(url: str, out: Path, digest: str) -> bool:
         )
     os.replace(part, out)
     return True
+
+
+def _recorded(url: str, out: Path) -> str | None:
+    """The sha256 that an earlier download from this URL found."""
+    try:
+        record = read_record(out)
+        return record["sha256"] if record["settings"]["url"] == url else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _fetch(url: str, part: Path) -> None:
@@ -155,14 +174,15 @@ def _receive(session: requests.Session, url: str, part: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--url", required=True, help="http, https or file URL")
-    parser.add_argument("--sha256", required=True, help="of the file, in hexadecimal")
+    parser.add_argument("--sha256", required=True, help=f"hexadecimal, or {UNPUBLISHED}")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args(argv)
     started = time.time()
     fetched = download(arguments.url, arguments.out, arguments.sha256)
     if fetched or not record_path(arguments.out).exists():
         settings = {"url": arguments.url, "sha256": arguments.sha256}
-        write_record(arguments.out, settings=settings, started=started)
+        verified = arguments.sha256 != UNPUBLISHED
+        write_record(arguments.out, settings=settings, started=started, verified=verified)
 
 
 if __name__ == "__main__":

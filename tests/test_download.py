@@ -199,6 +199,32 @@ def test_lasting_server_errors_name_url_status_and_remedy(site, out, status, tri
     assert not out.exists()
 
 
+def test_a_file_without_a_published_checksum_is_taken_and_its_record_says_so(site, out):
+    argv = ["--url", site.url, "--sha256", "unpublished", "--out", str(out)]
+    site.cut_after = [200_000]
+    assert download.main(argv) == 0
+    assert out.read_bytes() == CONTENT
+    record = read_record(out)
+    assert record["verified"] is False
+    assert record["sha256"] == DIGEST
+    asked = len(site.requests)
+    assert download.main(argv) == 0
+    assert len(site.requests) == asked
+
+
+def test_without_a_published_checksum_a_changed_file_is_fetched_again(site, out):
+    argv = ["--url", site.url, "--sha256", "unpublished", "--out", str(out)]
+    assert download.main(argv) == 0
+    out.write_bytes(b"damaged")
+    assert download.main(argv) == 0
+    assert out.read_bytes() == CONTENT
+
+
+def test_a_checked_download_is_recorded_as_verified(site, out):
+    assert download.main(["--url", site.url, "--sha256", DIGEST, "--out", str(out)]) == 0
+    assert read_record(out)["verified"] is True
+
+
 def test_a_gzip_label_does_not_change_the_bytes(site, out):
     site.gzip_label = True
     download.download(site.url, out, DIGEST)
@@ -229,7 +255,7 @@ def test_a_file_url_is_copied(tmp_path, out):
         ("file:///no/such/file", DIGEST, "file:///no/such/file cannot be read"),
         ("ftp://example.org/file", DIGEST, "must begin with https://"),
         ("downloads/file", DIGEST, "must begin with https://"),
-        ("http://127.0.0.1/file", "abc", "64 hexadecimal digits, not 'abc'"),
+        ("http://127.0.0.1/file", "abc", "64 hexadecimal digits or unpublished, not 'abc'"),
         ("http:///file", DIGEST, "http:///file cannot be reached"),
     ],
 )
