@@ -54,7 +54,7 @@ def draw_figure3(table: pd.DataFrame, labels: Figure3) -> Figure:
     shared: list[str] = []
     unpaired: list[str] = []
     for label, experiment, color, marker in curves:
-        points = rows_of(table, experiment)
+        points = rows_of(table, experiment, "ar")
         points = points[points.r == 0].sort_values("a")
         nll, quality = points.dropna(subset="nll_bits_per_dim"), points.dropna(subset="fid")
         paired = nll.nll_minus_standard_stderr.notna().all()
@@ -67,7 +67,7 @@ def draw_figure3(table: pd.DataFrame, labels: Figure3) -> Figure:
             shared += [f"±{error:.3f} ({name})" for error in nll[nll.a == 1].nll_stderr]
         else:
             unpaired.append(name)
-    standard = rows_of(table, labels.isotropic).query("a == 1 and r == 0")
+    standard = rows_of(table, labels.isotropic, "ar").query("a == 1 and r == 0")
     for axis, name in ((left, "nll_bits_per_dim"), (right, "fid")):
         axis.plot(standard.a, standard[name], **RING)
         axis.set_xlabel(A_LABEL)

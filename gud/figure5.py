@@ -49,7 +49,7 @@ def draw_figure5(table: pd.DataFrame, labels: Figure5) -> Figure:
     interpolated. The points of the box colour the box, those of the grid around it the rest. A
     point without an NLL leaves its cell blank.
     """
-    points = rows_of(table, labels.experiment)
+    points = rows_of(table, labels.experiment, "ar")
     if points.nll_bits_per_dim.isna().all():
         raise InputError(f"figure5 needs an NLL of {labels.experiment}; the table holds none")
     span: Box = {"a": value_range(points.a), "r": value_range(points.r)}

@@ -86,19 +86,23 @@ def style() -> Iterator[None]:
 
 def small_print(figure: Figure, *sentences: str) -> Text:
     """Sentences, the empty ones left out, in small type along the lower edge."""
-    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, 165)]
+    length = round(165 * figure.get_figwidth() / WIDTH)
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, length)]
     return figure.supxlabel(
         "\n".join(lines), x=0.01, ha="left", fontsize=5.5, color=GREY, linespacing=1.3
     )
 
 
-def rows_of(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    """The points of one experiment."""
+def rows_of(table: pd.DataFrame, experiment: str, parameters: Iterable[str]) -> pd.DataFrame:
+    """The points of one experiment, all of which must have the parameters."""
     rows = table[table.experiment == experiment]
     if rows.empty:
         raise InputError(
             f"the table holds no point of {experiment}, only {sorted(table.experiment.unique())}"
         )
+    for name in parameters:
+        if name not in rows or rows[name].isna().any():
+            raise InputError(f"the table gives no {name} for the points of {experiment}")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Figures 2, 3 and 5 of the paper.
+"""Figures of the paper, each from the files that it takes as --source.
 
 python -m gud.figures figure2 --settings JSON --source STATISTICS.safetensors --out F.pdf F.png
 python -m gud.figures figure3 --settings JSON --source TABLE.csv --out F.pdf F.png
@@ -11,11 +11,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -34,33 +36,54 @@ def load_table(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise InputError(f"table {path} cannot be read: {error}") from None
-    needed = ("experiment", "a", "r", "nll_bits_per_dim", "nll_minus_standard_stderr")
+    needed = ("experiment", "nll_bits_per_dim", "nll_minus_standard_stderr")
     if missing := [name for name in needed if name not in table]:
         raise InputError(f"table {path} has no column {missing[0]}")
     return table
 
 
-def load_variance(path: Path) -> Tensor:
-    """The variances Sigma_i in the statistics of a dataset."""
+def load_statistics(path: Path) -> Statistics:
+    """The statistics of a data set in a basis."""
     try:
-        return Statistics.load(path).variance
+        return Statistics.load(path)
     except (OSError, SafetensorError, TypeError) as error:
         raise InputError(f"statistics {path} cannot be read: {error}") from None
 
 
-FIGURES: dict[str, tuple[type[Labels], Any, Any, str]] = {
-    "figure2": (Figure2, load_variance, draw_figure2, "Figure 2: component-wise noising schedules"),
-    "figure3": (
+def load_variance(path: Path) -> Tensor:
+    """The variances Sigma_i in the statistics of a data set."""
+    return load_statistics(path).variance
+
+
+@dataclass(frozen=True)
+class Target:
+    """How a figure is made.
+
+    Args:
+        section: of its settings.
+        sources: what reads each of the files given as --source, in their order.
+        draw: takes what was read, then the settings.
+        title: of the figure, for the metadata of its files.
+    """
+
+    section: type[Labels]
+    sources: tuple[Callable[[Path], Any], ...]
+    draw: Callable[..., Figure]
+    title: str
+
+
+FIGURES: dict[str, Target] = {
+    "figure2": Target(
+        Figure2, (load_variance,), draw_figure2, "Figure 2: component-wise noising schedules"
+    ),
+    "figure3": Target(
         Figure3,
-        load_table,
+        (load_table,),
         draw_figure3,
         "Figure 3: likelihood and sample quality over softness",
     ),
-    "figure5": (
-        Figure5,
-        load_table,
-        draw_figure5,
-        "Figure 5: likelihood over softness and ordering",
+    "figure5": Target(
+        Figure5, (load_table,), draw_figure5, "Figure 5: likelihood over softness and ordering"
     ),
 }
 
@@ -71,22 +94,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("figure", choices=FIGURES)
     parser.add_argument("--settings", type=json.loads, required=True, help="as JSON")
     parser.add_argument(
-        "--source",
-        type=Path,
-        required=True,
-        help="statistics (.safetensors) for figure2, a table (.csv) for the others",
+        "--source", type=Path, nargs="*", default=[], metavar="FILE", help="what the figure shows"
     )
     parser.add_argument("--out", type=Path, nargs="+", required=True, metavar="FILE")
     arguments = parser.parse_args(argv)
     started = time.time()
-    section, load, draw, title = FIGURES[arguments.figure]
-    labels = validate(section, arguments.settings, f"settings of {arguments.figure}")
-    figure = draw(load(arguments.source), labels)
+    target = FIGURES[arguments.figure]
+    if len(arguments.source) != len(target.sources):
+        raise InputError(
+            f"--source gives {len(arguments.source)} files; {arguments.figure} is drawn from "
+            f"{len(target.sources)}"
+        )
+    labels = validate(target.section, arguments.settings, f"settings of {arguments.figure}")
+    loaded = [load(path) for load, path in zip(target.sources, arguments.source, strict=True)]
     write_figure(
-        figure,
+        target.draw(*loaded, labels),
         arguments.out,
-        title,
-        inputs=[arguments.source],
+        target.title,
+        inputs=arguments.source,
         settings=arguments.settings,
         started=started,
     )
