@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int64
 
 from gud.errors import InputError
 from gud.provenance import read_record, sha256
+from gud.settings import PARAMETERS, STANDARD, Parameters
+
+PARAMETER_NAMES = tuple(sorted({name for family in PARAMETERS.values() for name in family}))
+"""All schedule parameters, in the order of a table's columns."""
+
+
+def parameters_of(row: Mapping[str, Any] | pd.Series) -> Parameters:
+    """The schedule parameters in a row of a table; those of other families are absent or NaN."""
+    return {name: row[name] for name in PARAMETER_NAMES if name in row and not pd.isna(row[name])}
+
+
+def standard_parameters(names: Iterable[str]) -> Parameters | None:
+    """Where the schedule family with these parameters is standard diffusion; None if none has."""
+    wanted = set(names)
+    return next((point for point in STANDARD.values() if point.keys() == wanted), None)
+
+
+def is_standard(points: pd.DataFrame) -> pd.Series:
+    """Which rows of a table are standard diffusion."""
+    found = [parameters_of(row) for _, row in points.iterrows()]
+    return pd.Series([p == standard_parameters(p) for p in found], points.index, dtype=bool)
 
 
 @dataclass(frozen=True)

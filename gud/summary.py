@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from gud.errors import InputError, command_line
+from gud.points import is_standard, parameters_of
 from gud.provenance import atomic, write_record
 
 HEADER = (
@@ -21,8 +22,8 @@ HEADER = (
     "prior",
     "best point",
     "its NLL, bits/dim",
-    "NLL at a = 1, r = 0",
-    "best minus a = 1",
+    "NLL of standard diffusion",
+    "best minus standard",
     "largest minus smallest",
     "best sample quality",
     "points",
@@ -69,13 +70,15 @@ def _nll_cells(points: pd.DataFrame) -> list[str]:
         return ["-"] * 5
     best = points.loc[points.nll_bits_per_dim.idxmin()]
     worst = points.loc[points.nll_bits_per_dim.idxmax()]
-    standard = points[(points.a == 1) & (points.r == 0)]
+    standard = points[is_standard(points)]
     return [
         _point(best),
         _value(best.nll_bits_per_dim, best.nll_stderr),
-        _value(standard.nll_bits_per_dim.iloc[0], standard.nll_stderr.iloc[0])
-        if len(standard)
-        else "-",
+        " ".join(
+            f"{_value(row.nll_bits_per_dim, row.nll_stderr)} at {_point(row)}"
+            for _, row in standard.iterrows()
+        )
+        or "-",
         _value(best.nll_minus_standard, best.nll_minus_standard_stderr),
         _value(worst.nll_bits_per_dim - best.nll_bits_per_dim, worst.nll_minus_best_stderr),
     ]
@@ -89,7 +92,7 @@ def _quality_cell(points: pd.DataFrame) -> str:
 
 
 def _point(row: pd.Series) -> str:
-    return f"a = {row.a:g}, r = {row.r:g}"
+    return ", ".join(f"{name} = {value:g}" for name, value in parameters_of(row).items())
 
 
 def _value(value: float, error: float, digits: int = 4) -> str:

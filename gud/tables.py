@@ -19,6 +19,7 @@ import pandas as pd
 
 from gud.errors import InputError, command_line
 from gud.points import (
+    PARAMETER_NAMES,
     LikelihoodPoint,
     checked_record,
     paired_difference,
@@ -26,21 +27,15 @@ from gud.points import (
     read_likelihood,
     record_of,
     standard_error,
+    standard_parameters,
 )
 from gud.provenance import atomic, write_record
-from gud.settings import point_name
+from gud.settings import Parameters, point_name
 
-Key = tuple[str, float, float]
-"""What identifies a row: experiment, r, a, in the order by which a table is sorted."""
-
-STANDARD = (0.0, 1.0)
-"""r and a of standard diffusion."""
+Key = tuple[str, tuple[tuple[str, float], ...]]
+"""What identifies a row: experiment and parameters, in the order by which a table is sorted."""
 
 NLL_COLUMNS: tuple[str, ...] = (
-    "experiment",
-    "whitened",
-    "a",
-    "r",
     "nll_bits_per_dim",
     "nll_stderr",
     "nll_probe_stderr",
@@ -84,7 +79,10 @@ COUNTS = {
 
 
 def tabulate(nll: Iterable[Path], quality: Iterable[Path] = ()) -> pd.DataFrame:
-    """One row for each point that has a likelihood or a sample quality, sorted by experiment, r, a.
+    """One row for each point that has a likelihood or a sample quality.
+
+    There is a column for each schedule parameter that any of the rows has. Rows are sorted by
+    experiment, then by their parameters in alphabetical order.
 
     Args:
         nll: likelihood artefacts (.npz), all points of an experiment with the same estimator.
@@ -101,24 +99,33 @@ def tabulate(nll: Iterable[Path], quality: Iterable[Path] = ()) -> pd.DataFrame:
         points = likelihoods.setdefault(key[0], {})
         points[key] = point
         _same("likelihood settings", point.estimator, path, next(iter(points.values())).estimator)
-    for experiment, points in likelihoods.items():
-        standard = points.get((experiment, *STANDARD))
+    for points in likelihoods.values():
         best = min(points.values(), key=lambda point: point.per_image.mean())
         for key, point in points.items():
-            for name, other in (("standard", standard), ("best", best)):
+            standard = standard_parameters(name for name, _ in key[1])
+            others = {"standard": points.get(_key(key[0], standard or {})), "best": best}
+            for name, other in others.items():
                 mean, error = paired_difference(point, other)
                 rows[key] |= {f"nll_minus_{name}": mean, f"nll_minus_{name}_stderr": error}
     conditions: dict[str, Any] = {}
-    columns = NLL_COLUMNS
+    measures = NLL_COLUMNS
     for path in quality:
-        columns = NLL_COLUMNS + QUALITY_COLUMNS
+        measures = NLL_COLUMNS + QUALITY_COLUMNS
         measured, samples = _read_quality(path)
         _add(rows, path, samples, _quality_columns(measured, samples))
         found = {key: measured[key] for key in measured.keys() - MEASURED}
         conditions = conditions or found
         _same("quality settings", found, path, conditions)
-    table = pd.DataFrame([rows[key] for key in sorted(rows)], columns=columns)
-    return table.astype({name: "Int64" for name in columns if name in COUNTS})
+    parameters = [name for name in PARAMETER_NAMES if any(name in row for row in rows.values())]
+    table = pd.DataFrame(
+        [rows[key] for key in sorted(rows)],
+        columns=["experiment", "whitened", *parameters, *measures],
+    )
+    return table.astype({name: "Int64" for name in measures if name in COUNTS})
+
+
+def _key(experiment: str, parameters: Parameters) -> Key:
+    return experiment, tuple(sorted(parameters.items()))
 
 
 def _add(
@@ -127,16 +134,16 @@ def _add(
     """Put the values of an artefact into the row of its point."""
     settings = record["settings"]
     try:
-        parameters = settings["parameters"]
-        key = (settings["experiment"], float(parameters["r"]), float(parameters["a"]))
+        parameters = {name: float(value) for name, value in settings["parameters"].items()}
+        key = _key(settings["experiment"], parameters)
         whitened = settings["prior"] == "variance_matching"
     except KeyError as error:
         raise InputError(f"{path}.json: settings must name the point, but lack {error}") from None
+    if standard_parameters(parameters) is None:
+        raise InputError(f"{path}.json: no schedule family has the parameters {parameters}")
     if path.stem != point_name(parameters):
         raise InputError(f"{path} is recorded as the point {point_name(parameters)}")
-    row = rows.setdefault(
-        key, {"experiment": key[0], "whitened": whitened, "a": key[2], "r": key[1]}
-    )
+    row = rows.setdefault(key, {"experiment": key[0], "whitened": whitened, **parameters})
     _same("prior", whitened, path, row["whitened"])
     if repeated := row.keys() & values.keys():
         raise InputError(f"{path} gives {min(repeated)} of {key[0]} {path.stem} a second time")

@@ -15,28 +15,33 @@ METHOD = {"method": "tsit5", "probes": 2, "coordinates": "standardised", "batch_
 METRIC = "FD, random features"
 
 
-def settings(experiment, a, r, prior):
-    return {
-        "experiment": experiment,
-        "prior": prior,
-        "parameters": {"a": float(a), "r": float(r)},
-        "seed": 0,
-    }
+def settings(experiment, parameters, prior):
+    return {"experiment": experiment, "prior": prior, "parameters": parameters, "seed": 0}
 
 
-def likelihood(
-    root, a, bits, *, index=None, r=0, experiment="scan", prior="isotropic", evaluations=(90, 96)
+def likelihood(root, a, bits, *, r=0, **options):
+    return likelihood_at(root, {"a": float(a), "r": float(r)}, bits, **options)
+
+
+def likelihood_at(
+    root,
+    parameters,
+    bits,
+    *,
+    index=None,
+    experiment="scan",
+    prior="isotropic",
+    evaluations=(90, 96),
 ):
     bits = np.array(bits, dtype=np.float64)
-    a, r = float(a), float(r)
-    path = root / experiment / "nll" / f"{point_name({'a': a, 'r': r})}.npz"
+    path = root / experiment / "nll" / f"{point_name(parameters)}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     index = np.arange(len(bits)) if index is None else np.array(index)
     np.savez(path, bits_per_dim=bits, index=index, evaluations=np.array(evaluations))
     likelihood = METHOD | {"images": len(bits)}
     write_record(
         path,
-        settings=settings(experiment, a, r, prior) | {"likelihood": likelihood},
+        settings=settings(experiment, parameters, prior) | {"likelihood": likelihood},
         device="gpu",
         started=time.time(),
     )
@@ -44,7 +49,8 @@ def likelihood(
 
 
 def quality(root, a, fid, *, r=0, experiment="scan", prior="isotropic", stderr=None, images=8):
-    name = point_name({"a": float(a), "r": float(r)})
+    parameters = {"a": float(a), "r": float(r)}
+    name = point_name(parameters)
     samples = root / experiment / "samples" / f"{name}.npz"
     path = root / experiment / "quality" / f"{name}.json"
     for folder in (samples.parent, path.parent):
@@ -53,7 +59,7 @@ def quality(root, a, fid, *, r=0, experiment="scan", prior="isotropic", stderr=N
     sampling = {"method": "euler_maruyama", "steps": 50}
     write_record(
         samples,
-        settings=settings(experiment, a, r, prior) | {"sampling": sampling},
+        settings=settings(experiment, parameters, prior) | {"sampling": sampling},
         evaluations=51,
         started=0.0,
     )
@@ -135,12 +141,57 @@ def test_another_experiment_is_no_standard(tmp_path):
     assert table.whitened.to_dict() == {"other": True, "scan": False}
 
 
-def test_rows_are_sorted_by_experiment_then_r_then_a(tmp_path):
+def test_rows_are_sorted_by_experiment_then_a_then_r(tmp_path):
     grid = [("z", 1, 0), ("b", 1.6, 0), ("b", 0.4, 0.25), ("b", 0.4, 0), ("b", 1, 1)]
     paths = [likelihood(tmp_path, a, BITS[1.0], r=r, experiment=name) for name, a, r in grid]
     table = tables.tabulate(paths)
-    found = list(zip(table.experiment, table.r, table.a, strict=True))
-    assert found == sorted((name, r, a) for name, a, r in grid)
+    found = list(zip(table.experiment, table.a, table.r, strict=True))
+    assert found == sorted(grid)
+
+
+@pytest.mark.parametrize(
+    ("standard", "other"),
+    [({"b": 0.0}, {"b": 0.3}), ({"a": 0.0, "b": 0.0}, {"a": 0.0, "b": 0.7})],
+    ids=["columns", "wavelet_columns"],
+)
+def test_every_family_is_compared_with_its_own_standard_diffusion(tmp_path, standard, other):
+    paths = [likelihood_at(tmp_path, other, BITS[0.5]), likelihood_at(tmp_path, standard, BITS[1])]
+    table = tables.tabulate(paths)
+    names = list(standard)
+    assert list(table.columns[2 : 3 + len(names)]) == [*names, "nll_bits_per_dim"]
+    assert table[names].to_dict("records") == [standard, other]
+    assert table.nll_minus_standard.tolist() == pytest.approx([0, 0.5 / 3])
+    point = ", ".join(f"{name} = 0" for name in names)
+    assert f" at {point} | " in summary.summarise({"t": table})
+
+
+def test_wavelets_at_a_0_and_columns_at_b_0_of_another_experiment_are_no_standard(tmp_path):
+    paths = [
+        likelihood_at(tmp_path, {"a": 0.3, "b": 0.3}, BITS[0.5], experiment="wavelets"),
+        likelihood_at(tmp_path, {"a": 0.0, "b": 0.3}, BITS[0.5], experiment="wavelets"),
+        likelihood_at(tmp_path, {"b": 0.0}, BITS[1], experiment="columns"),
+    ]
+    table = tables.tabulate(paths).set_index("experiment")
+    assert table.nll_minus_standard["wavelets"].isna().all()
+    assert table.nll_minus_standard["columns"] == 0
+
+
+def test_rows_of_several_families_leave_the_parameters_of_the_others_empty(tmp_path):
+    points = {"x": {"a": 1.0, "r": 0.5}, "y": {"b": 0.3}, "z": {"a": 0.3, "b": 0.7}}
+    paths = [
+        likelihood_at(tmp_path, parameters, BITS[1], experiment=name)
+        for name, parameters in points.items()
+    ]
+    table = tables.tabulate(paths)
+    assert list(table.columns[:6]) == ["experiment", "whitened", "a", "b", "r", "nll_bits_per_dim"]
+    for row in table.to_dict("records"):
+        assert {k: row[k] for k in "abr" if not np.isnan(row[k])} == points[row["experiment"]]
+    text = summary.summarise({"t": table})
+    assert "| a = 1, r = 0.5 |" in text and "| b = 0.3 |" in text and "| a = 0.3, b = 0.7 |" in text
+
+
+def test_parameters_of_no_schedule_family_are_refused(tmp_path):
+    assert "no schedule family" in refused([likelihood_at(tmp_path, {"b": 0.1, "r": 0.0}, BITS[1])])
 
 
 def test_a_row_exists_for_a_point_with_only_one_of_likelihood_and_quality(tmp_path, points):
