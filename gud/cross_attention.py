@@ -21,7 +21,9 @@ class CrossAttention(nn.Module):
     Gamma, beside the position labels of its components, becomes one token per component; MLP-Mixer
     layers process the tokens, and for each level one dense layer reduces their number to that of
     the pixels of its features, which then attend to them. "Otherwise we follow a U-Net similar to
-    Song et al." is read as NCSN++ steered by the positional embedding of the mean of gamma.
+    Song et al." is read as NCSN++ steered by the positional embedding of the mean of gamma. Each
+    pixel adds a learned position to its query, which the paper leaves open: without it, features
+    far from the edges find the tokens of their own column late in training.
 
     Args:
         image_size, in_channels, out_channels, width, multipliers, blocks, attention, dropout,
@@ -74,11 +76,11 @@ class CrossAttention(nn.Module):
             time_scale=time_scale,
         )
         places = self.ncsnpp.body.places
-        _check(len(labels), {size for _, size in places}, gamma_attention)
+        _check(labels, {size for _, size in places}, gamma_attention)
         self.tokens = GammaTokens(labels, tokens_width, mixer_layers, gamma_attention)
         self.attend = nn.ModuleDict(
             {
-                str(place): GammaAttention(channels, tokens_width, heads)
+                str(place): GammaAttention(channels, size, tokens_width, heads)
                 for place, (channels, size) in enumerate(places)
                 if size in gamma_attention
             }
@@ -130,7 +132,7 @@ class GammaTokens(nn.Module):
 
     def forward(
         self, gamma: Float[Tensor, "batch components"]
-    ) -> dict[int, Float[Tensor, "batch ? width"]]:
+    ) -> dict[int, Float[Tensor, "batch _ width"]]:
         """The tokens for each image size."""
         with torch.autocast(gamma.device.type, enabled=False):
             gamma = widened(gamma)
@@ -160,7 +162,7 @@ class MixerLayer(nn.Module):
 class GammaAttention(nn.Module):
     """Multi-head attention from pixels (queries) to tokens (keys and values)."""
 
-    def __init__(self, channels: int, tokens_width: int, heads: int) -> None:
+    def __init__(self, channels: int, size: int, tokens_width: int, heads: int) -> None:
         super().__init__()
         if channels % heads:
             raise InputError(
@@ -169,6 +171,7 @@ class GammaAttention(nn.Module):
             )
         self.heads = heads
         self.norm_pixels, self.norm_tokens = group_norm(channels), nn.LayerNorm(tokens_width)
+        self.position = nn.Parameter(0.5 * torch.randn(channels, size, size))
         self.query = conv(channels, channels, 1)
         self.key_value = dense(tokens_width, 2 * channels)
         self.project_out = conv(channels, channels, 1, scale=0.0)
@@ -178,7 +181,8 @@ class GammaAttention(nn.Module):
         features: Float[Tensor, "batch channels height width"],
         tokens: Float[Tensor, "batch tokens tokens_width"],
     ) -> Float[Tensor, "batch channels height width"]:
-        query = self.query(self.norm_pixels(features)).flatten(2).unflatten(1, (self.heads, -1))
+        pixels = self.norm_pixels(features) + self.position
+        query = self.query(pixels).flatten(2).unflatten(1, (self.heads, -1))
         pairs = self.key_value(self.norm_tokens(tokens)).mT.unflatten(1, (2 * self.heads, -1))
         key, value = pairs.chunk(2, dim=1)
         weights = (query.mT @ key * query.shape[2] ** -0.5).softmax(dim=-1)
@@ -192,11 +196,17 @@ def standardised(labels: Float[Tensor, " components"]) -> Float[Tensor, " compon
     return (centred / torch.where(span > 0, span, 1)).float()
 
 
-def _check(components: int, sizes: set[int], gamma_attention: Sequence[int]) -> None:
-    if components > MOST_COMPONENTS:
+def _check(labels: Tensor, sizes: set[int], gamma_attention: Sequence[int]) -> None:
+    if len(labels) > MOST_COMPONENTS:
         raise InputError(
-            f"The cross_attention network was given {components} components; expected at most "
+            f"The cross_attention network was given {len(labels)} components; expected at most "
             f"{MOST_COMPONENTS}, for it mixes them densely: take ncsnpp for larger images."
+        )
+    if len(unusable := (~labels.isfinite()).nonzero()):
+        first = int(unusable[0])
+        raise InputError(
+            f"The labels given to the cross_attention network are not all finite: that of "
+            f"component {first} is {float(labels[first])}."
         )
     if not gamma_attention or not set(gamma_attention) <= sizes:
         raise InputError(
