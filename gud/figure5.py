@@ -1,12 +1,13 @@
-"""Figure 5: likelihood over softness and ordering."""
+"""Likelihood over two schedule parameters: Figure 5, and the wavelet scan of section 5.3."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
@@ -18,10 +19,20 @@ from pydantic import model_validator
 from gud import settings
 from gud.cells import nearest_cells
 from gud.errors import InputError
-from gud.figure_style import A_LABEL, NLL_LABEL, WIDTH, Labels, rows_of, small_print, style
+from gud.figure_style import (
+    A_LABEL,
+    COLUMN_WIDTH,
+    NLL_LABEL,
+    WIDTH,
+    Labels,
+    rows_of,
+    small_print,
+    style,
+)
+from gud.points import is_standard
 
-Box = Mapping[Literal["a", "r"], tuple[float, float]]
-"""Lowest and highest value of a and r."""
+Box = Mapping[str, tuple[float, float]]
+"""Lowest and highest value of each of two parameters."""
 
 MARK = {
     "markeredgecolor": "black",
@@ -32,103 +43,140 @@ MARK = {
 }
 
 
-class Figure5(settings.Figure5, Labels):
+class Plane(Labels):
+    """Settings of a figure of the NLL over two parameters, a part of which may be enlarged."""
+
+    axes: ClassVar[dict[str, str]]
+    """The two parameters and what their axes are called."""
+    experiment: settings.Name
+    box: Box | None = None
+
+
+class Figure5(settings.Figure5, Plane):
+    axes = {"a": A_LABEL, "r": "ordering $r$"}
+
     @model_validator(mode="after")
     def _box_has_an_area(self) -> Figure5:
-        for key in ("a", "r"):
+        for key in self.axes:
             if key not in self.box or not self.box[key][0] < self.box[key][1]:
                 raise ValueError(f"box must give {key} as [lowest, highest]; box = {self.box}")
         return self
 
 
+class Wavelets(Plane):
+    axes = {"a": "inverse softness of levels $a$", "b": "inverse softness of columns $b$"}
+
+
 @style()
-def draw_figure5(table: pd.DataFrame, labels: Figure5) -> Figure:
-    """NLL over a and r; the boxed region again at right, with the same colours.
+def draw_plane(table: pd.DataFrame, labels: Plane) -> Figure:
+    """NLL over two parameters; the boxed region, if any, again at right, with the same colours.
 
     Each evaluated point colours the part of the plane that is nearest to it: nothing is
     interpolated. The points of the box colour the box, those of the grid around it the rest. A
     point without an NLL leaves its cell blank.
     """
-    points = rows_of(table, labels.experiment, "ar")
+    points = rows_of(table, labels.experiment, labels.axes)
     if points.nll_bits_per_dim.isna().all():
-        raise InputError(f"figure5 needs an NLL of {labels.experiment}; the table holds none")
-    span: Box = {"a": value_range(points.a), "r": value_range(points.r)}
-    lowest = points.loc[points.nll_bits_per_dim.idxmin()]
+        raise InputError(f"the figure needs an NLL of {labels.experiment}; the table holds none")
+    span = {name: value_range(points[name]) for name in labels.axes}
     # The square root spreads the colours where they matter, near the lowest NLL.
     norm = PowerNorm(0.5, points.nll_bits_per_dim.min(), points.nll_bits_per_dim.max())
-    inside = within(points, labels.box)
-    if not inside.any():
-        raise InputError(f"figure5 box = {labels.box} holds no point of {labels.experiment}")
-    outside = points[~inside]
-    coarse = points[points.a.isin(outside.a) & points.r.isin(outside.r)]
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    draw_cells(left, coarse, span, norm)
-    draw_cells(left, points[inside], labels.box, norm)
-    draw_cells(right, points[inside], labels.box, norm)
-    outline(left, labels.box)
-    right.spines[:].set(visible=True, linewidth=0.9)
-    right.set_title("the box at left, enlarged")
-    standard = points[(points.a == 1) & (points.r == 0)]
-    for axis, limits in ((left, span), (right, labels.box)):
+    box = labels.box and {name: labels.box[name] for name in labels.axes}
+    panels = [span, box] if box else [span]
+    figure = Figure(figsize=((COLUMN_WIDTH, WIDTH)[len(panels) - 1], 3.0), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    if box:
+        draw_box(*axes, points, span, box, norm)
+    else:
+        draw_cells(axes[0], points, span, norm)
+    standard = points[is_standard(points)]
+    lowest = points.loc[points.nll_bits_per_dim.idxmin()]
+    for axis, limits in zip(axes, panels, strict=True):
         for mark, shape, color in (
             (standard, "o", "black"),
             (points.loc[[lowest.name]], "*", "white"),
         ):
             mark = mark[within(mark, limits)]
-            axis.plot(mark.a, mark.r, shape, markerfacecolor=color, **MARK)
-        axis.set(xlabel=A_LABEL, ylabel="ordering $r$", xlim=limits["a"], ylim=limits["r"])
+            axis.plot(*coordinates(mark, limits).T, shape, markerfacecolor=color, **MARK)
+        (x, x_label), (y, y_label) = labels.axes.items()
+        axis.set(xlabel=x_label, ylabel=y_label, xlim=limits[x], ylim=limits[y])
     scale = ScalarMappable(norm, "viridis")
     ticks = norm.inverse(np.linspace(0, 1, 6))
-    bar = figure.colorbar(scale, ax=[left, right], pad=0.02, aspect=30, ticks=ticks, format="%.3f")
+    bar = figure.colorbar(scale, ax=axes, pad=0.02, aspect=30, ticks=ticks, format="%.3f")
     bar.set_label(NLL_LABEL)
     small_print(
         figure,
-        f"{labels.data_note} Black dot: standard diffusion. Star: lowest NLL, "
-        f"{_lowest_note(lowest)}. A cell is the region nearest to the point evaluated in it "
-        "(white marks).",
+        f"{labels.data_note}{'' if standard.empty else ' Black dot: standard diffusion.'} "
+        f"Star: lowest NLL, {_lowest_note(lowest, points, labels)}. A cell is the region nearest "
+        "to the point evaluated in it (white marks).",
         labels.stand_in_note,
     )
     return figure
 
 
-def _lowest_note(lowest: pd.Series) -> str:
-    note = f"{lowest.nll_bits_per_dim:.3f} bits/dim at $a = {lowest.a:g}$, $r = {lowest.r:g}$"
-    if pd.isna(lowest.nll_minus_standard_stderr):
+def draw_box(
+    left: Axes, right: Axes, points: pd.DataFrame, span: Box, box: Box, norm: PowerNorm
+) -> None:
+    """All points at left, those of the box framed; the box alone at right."""
+    inside = within(points, box)
+    if not inside.any():
+        raise InputError(f"box = {box} holds no point of the table")
+    outside = points[~inside]
+    coarse = np.logical_and.reduce([points[name].isin(outside[name]) for name in span])
+    draw_cells(left, points[coarse], span, norm)
+    draw_cells(left, points[inside], box, norm)
+    draw_cells(right, points[inside], box, norm)
+    low, high = np.transpose(list(box.values()))
+    frame = Rectangle(low, *(high - low))
+    frame.set(edgecolor="black", facecolor="none", linewidth=0.9, clip_on=False, zorder=3)
+    left.add_patch(frame)
+    right.spines[:].set(visible=True, linewidth=0.9)
+    right.set_title("the box at left, enlarged")
+
+
+def _lowest_note(lowest: pd.Series, points: pd.DataFrame, labels: Plane) -> str:
+    where = ", ".join(f"${name} = {lowest[name]:g}$" for name in labels.axes)
+    note = f"{lowest.nll_bits_per_dim:.3f} bits/dim at {where}"
+    if pd.notna(lowest.nll_minus_standard_stderr):
+        return (
+            f"{note} ({lowest.nll_minus_standard:+.4f} ± {lowest.nll_minus_standard_stderr:.4f} "
+            "from standard diffusion on the same images)"
+        )
+    highest = points.loc[points.nll_bits_per_dim.idxmax()]
+    if pd.isna(highest.get("nll_minus_best_stderr")):
         return note
     return (
-        f"{note} ({lowest.nll_minus_standard:+.4f} ± {lowest.nll_minus_standard_stderr:.4f} from "
-        "standard diffusion on the same images)"
+        f"{note}; the highest is {highest.nll_minus_best:.4f} ± "
+        f"{highest.nll_minus_best_stderr:.4f} above it on the same images"
     )
 
 
 def draw_cells(axis: Axes, points: pd.DataFrame, limits: Box, norm: PowerNorm) -> None:
     """The cell of each point inside the limits, coloured by its NLL and marked where it has one."""
-    low, high = np.transpose([limits["a"], limits["r"]])
-    corners = nearest_cells(points[["a", "r"]].to_numpy(dtype=float), low, high)
+    low, high = np.transpose(list(limits.values()))
+    corners = nearest_cells(coordinates(points, limits), low, high)
     cells = PolyCollection(corners, cmap="viridis", norm=norm, edgecolors="face", linewidths=0.3)
     cells.set_array(np.ma.masked_invalid(points.nll_bits_per_dim.to_numpy()))
     axis.add_collection(cells)
     known = points.dropna(subset="nll_bits_per_dim")
-    axis.scatter(known.a, known.r, s=3, color="white", linewidths=0, alpha=0.8, clip_on=False)
+    dots = coordinates(known, limits)
+    axis.scatter(*dots.T, s=3, color="white", linewidths=0, alpha=0.8, clip_on=False)
 
 
-def outline(axis: Axes, box: Box) -> None:
-    """The frame of the box."""
-    (a_low, a_high), (r_low, r_high) = box["a"], box["r"]
-    frame = Rectangle((a_low, r_low), a_high - a_low, r_high - r_low)
-    frame.set(edgecolor="black", facecolor="none", linewidth=0.9, clip_on=False, zorder=3)
-    axis.add_patch(frame)
+def coordinates(points: pd.DataFrame, limits: Box) -> Float[np.ndarray, "points 2"]:
+    """The values of the two parameters that the limits name."""
+    return points[list(limits)].to_numpy(dtype=float)
 
 
 def value_range(column: pd.Series) -> tuple[float, float]:
     """Lowest and highest value, which must differ."""
     low, high = float(column.min()), float(column.max())
     if low == high:
-        raise InputError(f"figure5 needs several values of {column.name}; the table has {low:g}")
+        raise InputError(f"the figure needs several values of {column.name}, not only {low:g}")
     return low, high
 
 
 def within(points: pd.DataFrame, box: Box) -> pd.Series:
     """Which points lie in the box, its edges included."""
-    return points.a.between(*box["a"]) & points.r.between(*box["r"])
+    inside = [points[name].between(*limits) for name, limits in box.items()]
+    return inside[0] & inside[1]

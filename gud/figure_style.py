@@ -22,8 +22,8 @@ from gud.settings import BasisSettings, Section
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)
 
-WIDTH = 6.9
-"""Width of a figure over two columns, in inches."""
+WIDTH, COLUMN_WIDTH = 6.9, 3.4
+"""Widths of a figure over two columns and over one, in inches."""
 
 A_LABEL = "inverse softness $a$"
 NLL_LABEL = "NLL (bits/dim)"

@@ -3,6 +3,7 @@
 python -m gud.figures figure2 --settings JSON --source STATISTICS.safetensors --out F.pdf F.png
 python -m gud.figures figure3 --settings JSON --source TABLE.csv --out F.pdf F.png
 python -m gud.figures figure5 --settings JSON --source TABLE.csv --out F.pdf F.png
+python -m gud.figures wavelets --settings JSON --source TABLE.csv --out F.pdf F.png
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch import Tensor
 from gud.errors import InputError, command_line
 from gud.figure2 import Figure2, draw_figure2
 from gud.figure3 import Figure3, draw_figure3
-from gud.figure5 import Figure5, draw_figure5
+from gud.figure5 import Figure5, Wavelets, draw_plane
 from gud.figure_style import Labels, write_figure
 from gud.representation import Statistics
 from gud.settings import validate
@@ -83,7 +84,13 @@ FIGURES: dict[str, Target] = {
         "Figure 3: likelihood and sample quality over softness",
     ),
     "figure5": Target(
-        Figure5, (load_table,), draw_figure5, "Figure 5: likelihood over softness and ordering"
+        Figure5, (load_table,), draw_plane, "Figure 5: likelihood over softness and ordering"
+    ),
+    "wavelets": Target(
+        Wavelets,
+        (load_table,),
+        draw_plane,
+        "NLL over the softness of levels and columns, sec. 5.3",
     ),
 }
 

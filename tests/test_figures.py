@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from gud.errors import InputError
 from gud.figure2 import Figure2, draw_figure2
 from gud.figure3 import Figure3, draw_figure3
-from gud.figure5 import Figure5, draw_figure5
+from gud.figure5 import Figure5, Wavelets, draw_plane
 from gud.figures import main
 from gud.provenance import read_record
 from gud.settings import validate
@@ -28,8 +28,9 @@ SETTINGS = {
     "figure2": LABELS | {"basis": {"name": "pca"}, "gamma_denoise": -7.0, "components": 8},
     "figure3": LABELS | {"isotropic": "white", "variance_matching": "matching"},
     "figure5": LABELS | {"experiment": "white", "box": {"a": [0.8, 1.2], "r": [0, 0.3]}},
+    "wavelets": LABELS | {"experiment": "haar", "basis": {"name": "haar", "levels": 3}},
 }
-SECTIONS = {"figure2": Figure2, "figure3": Figure3, "figure5": Figure5}
+SECTIONS = {"figure2": Figure2, "figure3": Figure3, "figure5": Figure5, "wavelets": Wavelets}
 LOG_VARIANCE = torch.linspace(4.0, -6.0, 64, dtype=torch.float64)
 
 
@@ -75,6 +76,25 @@ def plane():
     )
 
 
+@pytest.fixture
+def softness():
+    """The table of the wavelet scan, lowest at a = 0.5, b = 0.3, without standard diffusion."""
+    points = [(a, b) for a in (0.3, 0.5, 0.7) for b in (0.3, 0.4, 0.5, 0.6, 0.7)]
+    rows = [
+        {
+            "experiment": "haar",
+            "a": a,
+            "b": b,
+            "nll_bits_per_dim": 4 + (a - 0.5) ** 2 + b / 10,
+            "nll_minus_standard_stderr": np.nan,
+            "nll_minus_best": (a - 0.5) ** 2 + (b - 0.3) / 10,
+            "nll_minus_best_stderr": 0.0123,
+        }
+        for a, b in points
+    ]
+    return pd.DataFrame(rows)
+
+
 def texts(figure):
     return "\n".join(text.get_text() for text in figure.findobj(Text)).replace("\n", " ")
 
@@ -93,11 +113,12 @@ def command_of(name, file):
     return [name, "--settings", json.dumps(SETTINGS[name]), "--source", file]
 
 
-@pytest.fixture(params=["figure2", "figure3", "figure5"])
-def command(request, tmp_path, scan, plane):
+@pytest.fixture(params=["figure2", "figure3", "figure5", "wavelets"])
+def command(request, tmp_path, scan, plane, softness):
     """Arguments of a figure's command, without --out."""
     name = request.param
-    file = source(tmp_path, name, scan if name == "figure3" else plane)
+    tables = {"figure2": None, "figure3": scan, "figure5": plane, "wavelets": softness}
+    file = source(tmp_path, name, tables[name])
     return command_of(name, str(file))
 
 
@@ -162,7 +183,7 @@ def test_stand_in_is_printed_in_every_figure_and_nothing_if_there_is_none(scan, 
     for draw, name, data in (
         (draw_figure2, "figure2", LOG_VARIANCE.exp()),
         (draw_figure3, "figure3", scan),
-        (draw_figure5, "figure5", plane),
+        (draw_plane, "figure5", plane),
     ):
         assert STAND_IN in texts(draw(data, labels(name)))
         assert "tand-in" not in texts(draw(data, labels(name, stand_in="")))
@@ -268,7 +289,7 @@ def value_at(axis, a, r):
 
 
 def test_figure5_colours_every_point_by_its_number_with_one_scale(plane):
-    figure = draw_figure5(plane, labels("figure5"))
+    figure = draw_plane(plane, labels("figure5"))
     left, right, _ = figure.axes
     box = plane[plane.a.between(0.8, 1.2) & plane.r.between(0, 0.3)]
     # At left the points on the upper edge of the box have their cells below it.
@@ -281,7 +302,7 @@ def test_figure5_colours_every_point_by_its_number_with_one_scale(plane):
 
 
 def test_figure5_marks_standard_diffusion_in_both_panels_and_the_lowest_nll(plane):
-    figure = draw_figure5(plane, labels("figure5"))
+    figure = draw_plane(plane, labels("figure5"))
     for axis in figure.axes[:2]:
         marks = {line.get_marker(): line.get_xydata().tolist() for line in axis.lines}
         assert marks == {"o": [[1.0, 0.0]], "*": [[0.9, 0.1]]}
@@ -291,9 +312,52 @@ def test_figure5_marks_standard_diffusion_in_both_panels_and_the_lowest_nll(plan
 def test_figure5_leaves_a_point_without_likelihood_blank(plane):
     corner = plane.a.eq(1.6) & plane.r.eq(1.0)
     plane.loc[corner, "nll_bits_per_dim"] = np.nan
-    left = draw_figure5(plane, labels("figure5")).axes[0]
+    left = draw_plane(plane, labels("figure5")).axes[0]
     assert np.ma.is_masked(value_at(left, 1.6, 1.0))
     assert not np.ma.is_masked(value_at(left, 1.3, 1.0))
+
+
+def test_figure5_is_the_same_whichever_parameter_of_the_box_comes_first(plane):
+    swapped = {"r": [0, 0.3], "a": [0.8, 1.2]}
+    right = draw_plane(plane, labels("figure5", box=swapped)).axes[1]
+    assert right.get_xlim() == (0.8, 1.2) and right.get_ylim() == (0, 0.3)
+    box = plane[plane.a.between(0.8, 1.2) & plane.r.between(0, 0.3)]
+    for point in box.itertuples():
+        assert value_at(right, point.a, point.r) == point.nll_bits_per_dim
+
+
+def test_wavelet_map_colours_every_point_over_a_and_b_in_one_panel(softness):
+    figure = draw_plane(softness, labels("wavelets"))
+    panel, _ = figure.axes
+    assert "$a$" in panel.get_xlabel() and "$b$" in panel.get_ylabel()
+    for point in softness.itertuples():
+        assert value_at(panel, point.a, point.b) == point.nll_bits_per_dim
+
+
+def test_wavelet_map_marks_the_lowest_nll_and_no_standard_diffusion_outside_the_scan(softness):
+    figure = draw_plane(softness, labels("wavelets"))
+    marks = {line.get_marker(): line.get_xydata().tolist() for line in figure.axes[0].lines}
+    assert marks["*"] == [[0.5, 0.3]] and marks["o"] == []
+    print_ = texts(figure)
+    assert "$a = 0.5$, $b = 0.3$" in print_ and "standard diffusion" not in print_
+    assert "0.0800 ± 0.0123 above it on the same images" in print_
+
+
+def test_wavelet_map_marks_standard_diffusion_inside_the_scan(softness):
+    shifted = softness.assign(a=softness.a - 0.3, b=softness.b - 0.3)
+    figure = draw_plane(shifted.round(6), labels("wavelets"))
+    marks = {line.get_marker(): line.get_xydata().tolist() for line in figure.axes[0].lines}
+    assert marks["o"] == [[0, 0]] and "Black dot: standard diffusion" in texts(figure)
+
+
+def test_a_figure_refuses_points_without_its_parameters(plane, softness):
+    for table, name in (
+        (plane.assign(experiment="haar"), "wavelets"),
+        (softness.assign(experiment="white"), "figure5"),
+        (pd.concat([softness, softness.drop(columns="b")]), "wavelets"),
+    ):
+        with pytest.raises(InputError, match="for the points of"):
+            draw_plane(table, labels(name))
 
 
 @pytest.mark.parametrize(
@@ -301,4 +365,4 @@ def test_figure5_leaves_a_point_without_likelihood_blank(plane):
 )
 def test_figure5_refuses_a_box_without_area_or_points(plane, box):
     with pytest.raises(InputError):
-        draw_figure5(plane, labels("figure5", box=box))
+        draw_plane(plane, labels("figure5", box=box))
