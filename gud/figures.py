@@ -2,8 +2,11 @@
 
 python -m gud.figures figure2 --settings JSON --source STATISTICS.safetensors --out F.pdf F.png
 python -m gud.figures figure3 --settings JSON --source TABLE.csv --out F.pdf F.png
+python -m gud.figures figure4 --settings JSON
+    --source DATA.npz PCA.safetensors PIXEL.safetensors HAAR.safetensors --out F.pdf F.png
 python -m gud.figures figure5 --settings JSON --source TABLE.csv --out F.pdf F.png
 python -m gud.figures wavelets --settings JSON --source TABLE.csv --out F.pdf F.png
+python -m gud.figures figure6 --settings JSON --out F.pdf F.png
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ from matplotlib.figure import Figure
 from safetensors import SafetensorError
 from torch import Tensor
 
+from gud import data
 from gud.errors import InputError, command_line
 from gud.figure2 import Figure2, draw_figure2
 from gud.figure3 import Figure3, draw_figure3
+from gud.figure4 import Figure4, Images, draw_figure4
 from gud.figure5 import Figure5, Wavelets, draw_plane
+from gud.figure6 import Figure6, draw_figure6
 from gud.figure_style import Labels, write_figure
 from gud.representation import Statistics
 from gud.settings import validate
@@ -56,6 +62,11 @@ def load_variance(path: Path) -> Tensor:
     return load_statistics(path).variance
 
 
+def load_images(path: Path) -> Images:
+    """Both splits of a data set."""
+    return {"train": data.load(path, "train"), "test": data.load(path, "test")}
+
+
 @dataclass(frozen=True)
 class Target:
     """How a figure is made.
@@ -83,9 +94,16 @@ FIGURES: dict[str, Target] = {
         draw_figure3,
         "Figure 3: likelihood and sample quality over softness",
     ),
+    "figure4": Target(
+        Figure4,
+        (load_images, load_statistics, load_statistics, load_statistics),
+        draw_figure4,
+        "Figure 4: the forward process under four schedules",
+    ),
     "figure5": Target(
         Figure5, (load_table,), draw_plane, "Figure 5: likelihood over softness and ordering"
     ),
+    "figure6": Target(Figure6, (), draw_figure6, "Figure 6: column-wise schedules"),
     "wavelets": Target(
         Wavelets,
         (load_table,),
