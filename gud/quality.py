@@ -210,7 +210,8 @@ def reference_statistics(
     statistics = feature_statistics(extract_features(images, settings, weights))
     try:
         with atomic(kept) as temporary:
-            np.savez(temporary, key=text, mu=statistics["mu"], sigma=statistics["sigma"])
+            np.savez(temporary, mu=statistics["mu"], sigma=statistics["sigma"])
+        write_record(kept, inputs=[path], settings=key)
     except OSError as error:
         log.warning("reference statistics not kept in %s: %s", kept.parent, error)
     return statistics

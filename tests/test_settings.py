@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from gud.errors import InputError
-from gud.settings import load_preset, merge, point_name, points
+from gud.preset import load_preset, merge, points
+from gud.settings import point_name
 
 CONFIG = Path(__file__).parents[1] / "config"
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from gud.errors import InputError
-from gud.settings import archive_names, load_preset, points
+from gud.preset import load_preset, points
+from gud.settings import archive_names
 
 
 def load_presets():
