@@ -33,21 +33,24 @@ def sample_euler_maruyama(
     *,
     steps: int,
     noise_free_last_step: bool = True,
+    start: float = 1.0,
+    end: float = 0.0,
     progress: Progress = iter,
 ) -> State:
-    """Draw z(0) by Euler-Maruyama steps of the reverse SDE, equation 9.
+    """Draw z(end) given z(start) by Euler-Maruyama steps of the reverse SDE, equation 9.
 
     The step of component i is the exact increment of its clock tau_i between two times of a uniform
     grid, so that it depends on gamma alone and never on a (possibly infinite) rate.
 
     Args:
         denoiser: predicts eps.
-        z: z(1), a draw from the prior.
+        z: z(start); at 1 a draw from the prior.
         streams: noise of the steps, one stream an image.
         steps: number of steps, equal to the number of network evaluations.
         noise_free_last_step: leave the noise out of the last step.
+        start, end: times of the schedule, 1 >= start > end >= 0.
     """
-    times = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
+    times = torch.linspace(start, end, steps + 1, dtype=torch.float64, device=z.device)
     after = schedule(times[0].expand(len(z)))
     for i in progress(range(steps)):
         now, after = after, schedule(times[i + 1].expand(len(z)))
@@ -70,14 +73,19 @@ def sample_ode(
     rtol: float,
     atol: float,
     method: str = "tsit5",
+    start: float = 1.0,
+    end: float = 0.0,
 ) -> tuple[State, int]:
     """Integrate the probability-flow ODE, equation 25, from t = 1 to 0 with adaptive steps.
 
     Steps are chosen for the batch as a whole, so that a sample depends on its batch as far as the
     tolerances allow. Only the schedule's path matters, not its speed.
 
+    Args:
+        start, end: times of `schedule.path` other than 1 and 0, start > end.
+
     Returns:
-        z(0) and the number of network evaluations.
+        z(end) and the number of network evaluations.
     """
     path, evaluations = schedule.path, 0
 
@@ -88,6 +96,6 @@ def sample_ode(
         score = process.score(denoiser(z, state), state)
         return per_component(state.beta, z) * process.flow(z, score)
 
-    times = [1.0, *reversed(path.kinks), 0.0]
+    times = [start, *(t for t in reversed(path.kinks) if end < t < start), end]
     z = odeint(velocity, z, times, method=method, rtol=rtol, atol=atol)
     return z, evaluations

@@ -1,0 +1,174 @@
+"""Draw strips of image of any length from a model of the column-wise schedule (section 5.2).
+
+    python -m gud.extend --settings JSON --model MODEL --out STRIPS.npz
+
+Writes 8-bit `strips` (strips, channels, height, width), the columns `seams` at which windows begin
+and what a picture of the window needs: `snapshot` (strips, channels, height, columns) of the window
+in the middle, the column `position` of the strip at which it begins, and `gamma` and `beta`
+(columns,) of its noising state. Pixels of the snapshot are in [-1, 1] where they are clean. The
+record says how gradients across the seams compare with those elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from gud import data, seams
+from gud.blocks import Arrays, compute_blocks, fingerprint, finish
+from gud.errors import InputError, command_line
+from gud.model import Model, load
+from gud.progress import progress
+from gud.provenance import atomic, write_record
+from gud.randomness import ImageStreams
+from gud.samplers import prior_sample
+from gud.sequential import Sequential
+from gud.settings import (
+    Fraction,
+    Parameters,
+    Positive,
+    PositiveFloat,
+    Section,
+    point_name,
+    validate,
+)
+from gud.strips import SlidingWindow, Strips, generate_strips, sliding_window
+
+
+class StripSettings(Section):
+    """Strips by a sliding window (App. C).
+
+    Args:
+        strips: how many.
+        windows: positions of the window; a strip is (windows - 1) shift + image size wide.
+        shift: k, columns by which the window moves.
+        time: t at which it moves, or null for the best.
+        residual: largest sigma of a column that is cut off; 0 for the exact procedure.
+        steps_per_unit: network evaluations for a unit of time.
+    """
+
+    strips: Positive
+    batch_size: Positive
+    windows: Positive
+    shift: Positive
+    time: Fraction | None
+    residual: Annotated[float, Field(ge=0, lt=1)]
+    steps_per_unit: PositiveFloat
+
+
+class Settings(Section):
+    experiment: str
+    parameters: Parameters
+    seed: int
+    strip: StripSettings
+
+
+def window_of(model: Model, parameters: Parameters, strip: StripSettings) -> SlidingWindow:
+    """The sliding window of a model; `InputError` where a shift by columns means nothing to it."""
+    settings = model.settings
+    needed = {"basis": {"name": "pixel"}, "prior": "isotropic"}
+    wrong = [f"{key} {settings[key]}" for key in needed if settings[key] != needed[key]]
+    if settings["schedule"]["name"] != "columns":
+        wrong.append(f"schedule {settings['schedule']['name']}")
+    if wrong:
+        raise InputError(
+            f"strips need the basis pixel, the prior isotropic and the schedule columns, "
+            f"not {', '.join(wrong)}"
+        )
+    path = model.schedule(**parameters).path
+    assert isinstance(path, Sequential)
+    columns = model.representation.basis.image_size
+    return sliding_window(path, columns, strip.shift, strip.time, strip.residual)
+
+
+def draw_strips(
+    model: Model,
+    window: SlidingWindow,
+    index: Sequence[int],
+    strip: StripSettings,
+    seed: int,
+    label: str = "strips",
+) -> Strips:
+    """Strips of a trained model.
+
+    Args:
+        index: numbers of the strips; each has random streams of its own.
+    """
+    streams = functools.partial(ImageStreams, model.device, seed)
+    result = generate_strips(
+        model.eps,
+        window,
+        model.process,
+        model.representation.statistics.mean,
+        prior_sample(model.process, streams("prior", index).normal(model.state_shape)),
+        streams("steps", index),
+        streams("appended", index),
+        windows=strip.windows,
+        steps_per_unit=strip.steps_per_unit,
+        progress=functools.partial(progress, unit="window", label=label),
+    )
+    if not result.images.isfinite().all():
+        raise InputError("the sampler left the finite numbers; more steps may be needed")
+    return result
+
+
+@command_line
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--settings", type=json.loads, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args(argv)
+    started = time.time()
+    settings = validate(Settings, arguments.settings, "--settings")
+    model = load(arguments.model, arguments.device)
+    window = window_of(model, settings.parameters, settings.strip)
+    label = f"strips {settings.experiment} {point_name(settings.parameters)}"
+
+    def compute(block: np.ndarray) -> Arrays:
+        strips = draw_strips(model, window, block.tolist(), settings.strip, settings.seed, label)
+        return {
+            "strips": data.quantise(strips.images).cpu().numpy(),
+            "snapshot": strips.snapshot.cpu().numpy(),
+        }
+
+    key = fingerprint(arguments.settings, [arguments.model])
+    numbers = np.arange(settings.strip.strips)
+    batch = settings.strip.batch_size
+    arrays = compute_blocks(numbers, batch, compute, out=arguments.out, key=key, label=label)
+    state = window.schedule(torch.tensor([window.time], dtype=torch.float64))
+    positions = window.positions(settings.strip.windows).numpy()
+    arrays |= {
+        "seams": positions[1:],
+        "position": positions[len(positions) // 2],
+        "gamma": state.gamma[0, : window.columns].numpy(),
+        "beta": state.beta[0, : window.columns].numpy(),
+    }
+    with atomic(arguments.out) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+    write_record(
+        arguments.out,
+        inputs=[arguments.model],
+        settings=arguments.settings,
+        seed=settings.seed,
+        started=started,
+        device=arguments.device,
+        time=window.time,
+        statistics=seams.summary(arrays["strips"], arrays["seams"]),
+    )
+    finish(arguments.out, key)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
