@@ -9,4 +9,9 @@ rule all:
 
 rule demo:
     input:
+        preset_targets("demo", "quick"),
+
+
+rule demo_all:
+    input:
         preset_targets("demo"),

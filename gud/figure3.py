@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gud import settings
+from gud import preset
 from gud.errors import InputError
 from gud.figure_style import (
     A_LABEL,
@@ -30,7 +30,7 @@ RING = {
 }
 
 
-class Figure3(settings.Figure3, Labels):
+class Figure3(preset.Figure3, Labels):
     pass
 
 

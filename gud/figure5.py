@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from pydantic import model_validator
 
-from gud import settings
+from gud import preset
 from gud.cells import nearest_cells
 from gud.errors import InputError
 from gud.figure_style import (
@@ -30,6 +30,7 @@ from gud.figure_style import (
     style,
 )
 from gud.points import is_standard
+from gud.settings import Name
 
 Box = Mapping[str, tuple[float, float]]
 """Lowest and highest value of each of two parameters."""
@@ -48,18 +49,19 @@ class Plane(Labels):
 
     axes: ClassVar[dict[str, str]]
     """The two parameters and what their axes are called."""
-    experiment: settings.Name
+    experiment: Name
     box: Box | None = None
 
 
-class Figure5(settings.Figure5, Plane):
+class Figure5(preset.Figure5, Plane):
     axes = {"a": A_LABEL, "r": "ordering $r$"}
 
     @model_validator(mode="after")
     def _box_has_an_area(self) -> Figure5:
+        box = self.box or {}
         for key in self.axes:
-            if key not in self.box or not self.box[key][0] < self.box[key][1]:
-                raise ValueError(f"box must give {key} as [lowest, highest]; box = {self.box}")
+            if key not in box or not box[key][0] < box[key][1]:
+                raise ValueError(f"box must give {key} as [lowest, highest]; box = {box}")
         return self
 
 
@@ -86,7 +88,7 @@ def draw_plane(table: pd.DataFrame, labels: Plane) -> Figure:
     figure = Figure(figsize=((COLUMN_WIDTH, WIDTH)[len(panels) - 1], 3.0), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     if box:
-        draw_box(*axes, points, span, box, norm)
+        draw_box(axes[0], axes[1], points, span, box, norm)
     else:
         draw_cells(axes[0], points, span, norm)
     standard = points[is_standard(points)]
@@ -160,7 +162,7 @@ def draw_cells(axis: Axes, points: pd.DataFrame, limits: Box, norm: PowerNorm) -
     axis.add_collection(cells)
     known = points.dropna(subset="nll_bits_per_dim")
     dots = coordinates(known, limits)
-    axis.scatter(*dots.T, s=3, color="white", linewidths=0, alpha=0.8, clip_on=False)
+    axis.scatter(dots[:, 0], dots[:, 1], s=3, color="white", linewidths=0, alpha=0.8, clip_on=False)
 
 
 def coordinates(points: pd.DataFrame, limits: Box) -> Float[np.ndarray, "points 2"]:

@@ -19,6 +19,7 @@ from gud.settings import (
     Data,
     Download,
     Grid,
+    HaarBasis,
     Likelihood,
     ModelSettings,
     Name,
@@ -88,6 +89,11 @@ class Experiment(ModelSettings):
         return self.model_dump(include=set(ModelSettings.model_fields), mode="json")
 
 
+class Softness(Section):
+    a: Annotated[float, Field(ge=0, lt=1)]
+    b: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Figure2(Section):
     experiment: Name
     components: Annotated[int, Field(ge=2)]
@@ -98,15 +104,61 @@ class Figure3(Section):
     variance_matching: Name
 
 
+class Figure4(Section):
+    """The image of a data set that is noised, and the softness of the sequential schedules."""
+
+    data: Name
+    split: Literal["train", "test"]
+    image: NonNegative
+    times: Annotated[int, Field(ge=2, le=12)]
+    seed: int
+    gamma_denoise: Annotated[float, Field(lt=0)]
+    haar: HaarBasis
+    columns_b: Annotated[float, Field(ge=0, lt=1)]
+    wavelets: Softness
+
+
 class Figure5(Section):
     experiment: Name
     box: dict[Literal["a", "r"], tuple[float, float]]
 
 
+class Figure6(Section):
+    columns: Annotated[int, Field(ge=2, le=10)]
+    b: list[Annotated[float, Field(ge=0, lt=1)]] = Field(min_length=1, max_length=5)
+    gamma_denoise: Annotated[float, Field(lt=0)]
+
+
+class OneExperiment(Section):
+    experiment: Name
+
+
+class Columns(Section):
+    experiments: list[Name]
+
+
 class Figures(Section):
-    figure2: Figure2
-    figure3: Figure3
-    figure5: Figure5
+    """The figures and tables that a preset makes; those not named are not made."""
+
+    figure2: Figure2 | None = None
+    figure3: Figure3 | None = None
+    figure4: Figure4 | None = None
+    figure5: Figure5 | None = None
+    figure6: Figure6 | None = None
+    wavelets: OneExperiment | None = None
+    columns: Columns | None = None
+
+    def named(self) -> dict[str, Section]:
+        return {
+            name: section for name in type(self).model_fields if (section := getattr(self, name))
+        }
+
+
+def experiments_of(figure: Section) -> list[str]:
+    """Names of the experiments behind a figure."""
+    values = figure.model_dump()
+    keys = ("experiment", "isotropic", "variance_matching")
+    return [values[key] for key in keys if key in values] + values.get("experiments", [])
 
 
 class Compute(Section):
@@ -125,6 +177,8 @@ class Preset(Section):
     title: str
     stand_in: str
     seed: int
+    quick: list[Name]
+    """The figures of a first look."""
     compute: Compute
     downloads: dict[Name, Download]
     data: dict[Name, Data]
@@ -133,24 +187,23 @@ class Preset(Section):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Preset:
-        figures = self.figures
-        references: list[tuple[str, str | None, Collection[str]]] = [
-            ("figures.figure2.experiment", figures.figure2.experiment, self.experiments),
-            ("figures.figure3.isotropic", figures.figure3.isotropic, self.experiments),
-            (
-                "figures.figure3.variance_matching",
-                figures.figure3.variance_matching,
-                self.experiments,
-            ),
-            ("figures.figure5.experiment", figures.figure5.experiment, self.experiments),
-        ]
+        references: list[tuple[str, str | None, Collection[str]]] = []
+        for name, figure in self.figures.named().items():
+            for experiment in experiments_of(figure):
+                references.append(
+                    (f"an experiment of figures.{name}", experiment, self.experiments)
+                )
+        if self.figures.figure4:
+            references.append(("figures.figure4.data", self.figures.figure4.data, self.data))
+        for name in self.quick:
+            references.append(("an entry of quick", name, self.figures.named()))
         for name, data in self.data.items():
             for archive in archive_names(data):
                 references.append((f"an archive of data.{name}", archive, self.downloads))
-        for name, experiment in self.experiments.items():
+        for name, made in self.experiments.items():
             where = f"experiments.{name}"
-            weights = experiment.quality.metric.weights
-            references.append((f"{where}.data", experiment.data, self.data))
+            weights = made.quality.metric.weights
+            references.append((f"{where}.data", made.data, self.data))
             references.append((f"{where}.quality.metric.weights", weights, self.downloads))
         for where, wanted, known in references:
             if wanted is not None and wanted not in known:

@@ -50,7 +50,8 @@ def test_the_shipped_presets_are_valid(name):
         (("defaults", "schedule", "ranges", "r"), [0, 0.5], ["ranges.r", "pca"]),
         (("defaults", "schedule", "ranges", "a"), [1.6, 0.4], ["ranges.a", "lowest"]),
         (("data", "natural16", "size"), 4, ["size", "4", "8"]),
-        (("figures", "figure2", "experiment"), "nowhere", ["figure2.experiment", "nowhere"]),
+        (("figures", "figure2", "experiment"), "nowhere", ["figures.figure2", "nowhere"]),
+        (("quick",), ["figure12"], ["quick", "figure12", "figure2"]),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(tmp_path, keys, value, words):

@@ -28,7 +28,14 @@ def tiny_preset():
     defaults["nll"]["settings"] |= {"images": 4, "batch_size": 2, "rtol": 0.1, "atol": 0.1}
     defaults["quality"]["grids"] = [{"a": [1.0], "r": [0]}]
     defaults["quality"]["sampling"] |= {"images": 8, "batch_size": 4, "steps": 2}
-    ordering = preset["experiments"]["ordering_scan"]
+    experiments, figures = preset["experiments"], preset["figures"]
+    for name in ("columns_b03", "columns_b05", "wavelets", "large"):
+        del experiments[name]
+    for name in ("figure4", "wavelets", "columns"):
+        del figures[name]
+    preset["quick"] = ["figure2"]
+    ordering = experiments["ordering_scan"]
+    ordering["network"] |= {"width": 8, "multipliers": [1], "tokens_width": 8}
     ordering["nll"] = {"grids": [{"a": [1.0, 1.2], "r": [0, 0.3]}], "settings": {"images": 2}}
     return preset
 

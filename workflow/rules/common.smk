@@ -4,7 +4,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from gud.errors import InputError
-from gud.preset import load_preset, points
+from gud.preset import experiments_of, load_preset, points
 from gud.settings import archive_names
 
 
@@ -18,7 +18,8 @@ def load_presets():
 
 
 PRESETS = load_presets()
-FIGURES = ["figure2", "figure3", "figure5"]
+TABLES = ["figure3", "figure5", "wavelets", "columns"]
+FIGURES = ["figure2", "figure3", "figure4", "figure5", "figure6", "wavelets"]
 
 
 wildcard_constraints:
@@ -27,13 +28,24 @@ wildcard_constraints:
     data=r"[a-z][a-z0-9_]*",
     download=r"[a-z][a-z0-9_]*",
     file=r"[^/]+",
-    basis=r"[a-z][a-z0-9]*",
+    basis=r"pixel|pca|fourier|haar[1-9]",
+    summary="summary|quick",
+    figure="|".join([*FIGURES, "columns"]),
     point=r"[a-z]+=[^/]+",
 
 
-def preset_targets(name):
-    """Everything that a preset makes."""
-    return [f"<results>/{name}/summary.md"] if name in PRESETS else []
+def preset_targets(name, summary="summary"):
+    """All that a preset makes, or its figures of a first look with summary="quick"."""
+    return [f"<results>/{name}/{summary}.md"] if name in PRESETS else []
+
+
+def get_figure(wildcards):
+    figure = PRESETS[wildcards.preset].figures.named().get(wildcards.figure)
+    if figure is None:
+        raise WorkflowError(
+            f"preset {wildcards.preset} has no {wildcards.figure} in its section figures"
+        )
+    return figure
 
 
 def as_json(value):
@@ -64,12 +76,9 @@ def basis_name(basis):
 
 
 def basis_settings(wildcards):
-    for experiment in PRESETS[wildcards.preset].experiments.values():
-        if basis_name(experiment.basis) == wildcards.basis:
-            return as_json(experiment.basis.model_dump())
-    raise WorkflowError(
-        f"no experiment of preset {wildcards.preset} uses basis {wildcards.basis}"
-    )
+    name = wildcards.basis.rstrip("0123456789")
+    levels = wildcards.basis.removeprefix(name)
+    return as_json({"name": name} | ({"levels": int(levels)} if levels else {}))
 
 
 def train_settings(wildcards):
@@ -120,17 +129,13 @@ def preset_stand_in(wildcards):
 
 def figure_settings(wildcards):
     preset = PRESETS[wildcards.preset]
-    settings = getattr(preset.figures, wildcards.figure).model_dump()
-    experiment = preset.experiments[figure_experiments(wildcards)[0]]
-    return as_json(
-        {
-            **settings,
-            "dataset": preset.title,
-            "stand_in": preset.stand_in,
-            "basis": experiment.basis.model_dump(),
-            "gamma_denoise": experiment.schedule.gamma_denoise,
-        }
-    )
+    settings = get_figure(wildcards).model_dump(exclude={"data"})
+    settings |= {"dataset": preset.title, "stand_in": preset.stand_in}
+    for name in experiments_of(get_figure(wildcards))[:1]:
+        experiment = preset.experiments[name]
+        settings["basis"] = experiment.basis.model_dump()
+        settings["gamma_denoise"] = experiment.schedule.gamma_denoise
+    return as_json(settings)
 
 
 # --- inputs ---
@@ -187,18 +192,11 @@ def inception_weights(wildcards):
     return download_file(PRESETS[wildcards.preset], weights)
 
 
-def figure_experiments(wildcards):
-    """Names of the experiments behind a figure."""
-    settings = getattr(PRESETS[wildcards.preset].figures, wildcards.figure).model_dump()
-    keys = ("experiment", "isotropic", "variance_matching")
-    return [settings[key] for key in keys if key in settings]
-
-
 def figure_points(wildcards, folder, suffix, task):
     experiments = PRESETS[wildcards.preset].experiments
     return [
         f"<results>/{wildcards.preset}/{name}/{folder}/{point}{suffix}"
-        for name in figure_experiments(wildcards)
+        for name in experiments_of(get_figure(wildcards))
         for point in points(getattr(experiments[name], task).grids)
     ]
 
@@ -211,14 +209,43 @@ def figure_quality(wildcards):
     return figure_points(wildcards, "quality", ".json", "quality")
 
 
+def fitted(preset, data, *bases):
+    return [f"<results>/{preset}/data/{data}.{basis}.safetensors" for basis in bases]
+
+
 def figure_source(wildcards):
-    """The table behind a figure; Figure 2 draws the statistics of the data themselves."""
-    if wildcards.figure != "figure2":
-        return f"<results>/{wildcards.preset}/tables/{wildcards.figure}.csv"
+    """What a figure shows: mostly a table; some draw data and their statistics themselves."""
     preset = PRESETS[wildcards.preset]
-    experiment = preset.experiments[preset.figures.figure2.experiment]
-    basis = basis_name(experiment.basis)
-    return f"<results>/{wildcards.preset}/data/{experiment.data}.{basis}.safetensors"
+    figure = get_figure(wildcards)
+    match wildcards.figure:
+        case "figure2":
+            experiment = preset.experiments[figure.experiment]
+            return fitted(
+                wildcards.preset, experiment.data, basis_name(experiment.basis)
+            )
+        case "figure4":
+            bases = ("pca", "pixel", basis_name(figure.haar))
+            images = f"<results>/{wildcards.preset}/data/{figure.data}.npz"
+            return [images, *fitted(wildcards.preset, figure.data, *bases)]
+        case "figure6":
+            return []
+    return f"<results>/{wildcards.preset}/tables/{wildcards.figure}.csv"
+
+
+def summary_names(wildcards, known):
+    preset = PRESETS[wildcards.preset]
+    named = preset.quick if wildcards.summary == "quick" else preset.figures.named()
+    return [name for name in known if name in named]
+
+
+def summary_tables(wildcards):
+    names = summary_names(wildcards, TABLES)
+    return [f"<results>/{wildcards.preset}/tables/{name}.csv" for name in names]
+
+
+def summary_figures(wildcards):
+    names = summary_names(wildcards, FIGURES)
+    return [f"<results>/{wildcards.preset}/figures/{name}.pdf" for name in names]
 
 
 # --- resources, which grow with each attempt ---

@@ -27,7 +27,7 @@ rule figure:
         pdf="<results>/{preset}/figures/{figure}.pdf",
         png=report(
             "<results>/{preset}/figures/{figure}.png",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             category="{preset}",
             subcategory="Figures",
         ),
@@ -48,20 +48,18 @@ rule figure:
 
 rule summary:
     input:
-        tables=expand(
-            "<results>/{{preset}}/tables/{table}.csv", table=["figure3", "figure5"]
-        ),
-        figures=expand("<results>/{{preset}}/figures/{figure}.pdf", figure=FIGURES),
+        tables=summary_tables,
+        figures=summary_figures,
     output:
         report(
-            "<results>/{preset}/summary.md",
+            "<results>/{preset}/{summary}.md",
             caption="../report/summary.rst",
             category="{preset}",
         ),
     log:
-        "<results>/{preset}/logs/summary.log",
+        "<results>/{preset}/logs/{summary}.log",
     benchmark:
-        "<results>/{preset}/benchmarks/summary.tsv"
+        "<results>/{preset}/benchmarks/{summary}.tsv"
     conda:
         "../../environment.yml"
     params:
