@@ -4,7 +4,7 @@ include: "workflow/Snakefile"
 rule all:
     default_target: True
     input:
-        preset_targets("paper"),
+        preset_targets(config.get("preset", "paper")),
 
 
 rule demo:

@@ -56,7 +56,8 @@ class Workspace:
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
             *("--directory", str(self.folder), "--profile", str(ROOT / "profiles/default")),
-            *("--cores", "2", *arguments, "--config", f"presets={self.presets}"),
+            *("--cores", "2", *arguments),
+            *("--config", f"presets={self.presets}", "preset=tiny"),
         ]
 
     def run(self, *arguments, succeeds=True):
@@ -70,18 +71,19 @@ class Workspace:
         output = self.run("-n", target)
         table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.M | re.S)
         if table is None:
-            assert "Nothing to be done" in output
+            assert "Nothing to be done" in output, output
             return {}
         return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table[1], re.M)}
 
 
-SUMMARY = "results/tiny/summary.md"
+ALL = "all"
+"""The target rule; here it makes the preset `tiny`."""
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("workflow"))
-    workspace.run(SUMMARY)
+    workspace.run(ALL)
     return workspace
 
 
@@ -96,7 +98,7 @@ def copy(finished, tmp_path):
 
 
 def test_a_finished_run_has_nothing_left_to_do(finished):
-    assert finished.planned(SUMMARY) == {}
+    assert finished.planned(ALL) == {}
 
 
 def test_every_artefact_has_a_record_and_the_chain_of_a_figure_verifies(finished):
@@ -129,8 +131,7 @@ def test_deleting_one_point_recomputes_that_point_alone_to_the_same_bits(copy):
     point = copy.folder / "results/tiny/a_scan_isotropic/nll/a=0.6,r=0.npz"
     before = np.load(point)["bits_per_dim"]
     point.unlink()
-    planned = copy.planned("results/tiny/tables/figure3.csv")
-    assert planned == {"nll": 1, "table": 1}
+    assert copy.planned(ALL) == {"nll": 1, "table": 1, "figure": 1, "summary": 1, "all": 1}
     copy.run("results/tiny/a_scan_isotropic/nll/a=0.6,r=0.npz")
     assert np.array_equal(np.load(point)["bits_per_dim"], before)
 
@@ -139,13 +140,14 @@ def test_adding_a_value_of_a_computes_the_new_points_alone(copy):
     preset = tiny_preset()
     preset["defaults"]["nll"]["grids"][0]["a"].append(1.5)
     copy.write(preset)
-    assert copy.planned("results/tiny/tables/figure3.csv") == {"nll": 2, "table": 1}
+    planned = copy.planned("results/tiny/tables/figure3.csv")
+    assert planned == {"nll": 2, "table": 1}
 
 
 def test_a_newer_source_file_retrains_nothing(copy):
     for source in (ROOT / "gud").glob("*.py"):
         source.touch()
-    assert copy.planned(SUMMARY) == {}
+    assert copy.planned(ALL) == {}
 
 
 def test_one_figure_needs_its_own_experiments_alone(copy):
@@ -173,7 +175,7 @@ def test_a_wrong_preset_stops_before_any_job_with_one_sentence(copy):
     preset = tiny_preset()
     preset["defaults"]["training"]["batch_size"] = 0
     copy.write(preset)
-    output = copy.run(SUMMARY, succeeds=False)
+    output = copy.run(ALL, succeeds=False)
     assert "training.batch_size = 0 is not allowed: input should be greater than 0" in output
     assert "Select jobs to execute" not in output
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
@@ -35,8 +36,18 @@ wildcard_constraints:
 
 
 def preset_targets(name, summary="summary"):
-    """All that a preset makes, or its figures of a first look with summary="quick"."""
-    return [f"<results>/{name}/{summary}.md"] if name in PRESETS else []
+    """All that a preset makes, or its figures of a first look with summary="quick".
+
+    The points are named beside the tables made from them, so that a deleted one is made again.
+    """
+    if name not in PRESETS:
+        return []
+    tables = summary_names(SimpleNamespace(preset=name, summary=summary), TABLES)
+    figures = [SimpleNamespace(preset=name, figure=table) for table in tables]
+    points_of = [
+        made(figure) for figure in figures for made in (figure_nll, figure_quality)
+    ]
+    return [f"<results>/{name}/{summary}.md", *sum(points_of, [])]
 
 
 def get_figure(wildcards):
