@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
-from pydantic import Field
 from torch import Tensor
 
+from gud import preset
 from gud.data import DEQUANTISATION_OFFSET, quantise
 from gud.errors import InputError
 from gud.families import schedule_from_settings
@@ -19,29 +19,13 @@ from gud.processes import OrnsteinUhlenbeck
 from gud.randomness import generator
 from gud.representation import Representation, Statistics, basis_from_settings
 from gud.schedules import Schedule, gamma_noise_default
-from gud.settings import HaarBasis, NonNegative, Section
+from gud.settings import Name
 
 Images = dict[Literal["train", "test"], UInt8[Tensor, "count 3 height width"]]
 
 
-class Softness(Section):
-    """a (levels) and b (columns) of equation 22."""
-
-    a: Annotated[float, Field(ge=0, lt=1)]
-    b: Annotated[float, Field(ge=0, lt=1)]
-
-
-class Figure4(Labels):
-    """Settings: which image, the softness of the sequential schedules, and how many times t."""
-
-    split: Literal["train", "test"]
-    image: NonNegative
-    times: Annotated[int, Field(ge=2, le=12)]
-    seed: int
-    gamma_denoise: Annotated[float, Field(lt=0)]
-    haar: HaarBasis
-    columns_b: Annotated[float, Field(ge=0, lt=1)]
-    wavelets: Softness
+class Figure4(preset.Figure4, Labels):
+    data: Name | None = None
 
 
 @dataclass(frozen=True)
@@ -64,9 +48,10 @@ class Row:
             image: phi in [-1, 1].
             noise: white, the same at all times; its components are U noise.
         """
-        start = self.representation.encode(image[None])[:, None]
-        components = self.representation.basis.forward(noise)[None, None]
-        noised = OrnsteinUhlenbeck().perturb(start, self.schedule(t), components)
+        start = self.representation.encode(image[None])
+        components = self.representation.basis.forward(noise[None])
+        data, grain = (z.expand(len(t), 1, *z.shape[1:]) for z in (start, components))
+        noised = OrnsteinUhlenbeck().perturb(data, self.schedule(t), grain)
         return self.representation.decode(noised[:, 0])
 
 
@@ -156,7 +141,8 @@ def draw_figure4(
     noise = torch.randn(image.shape, generator=rng, dtype=torch.float64)
     t = torch.linspace(0, 1, labels.times, dtype=torch.float64)
     rows = forward_rows(pca, pixel, haar, labels)
-    figure = Figure(figsize=(WIDTH, 1.35 + 0.6 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.6 + 5.5 / labels.times * len(rows)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     axes = figure.subplots(len(rows), labels.times)
     for line, row in zip(axes, rows, strict=True):
         for axis, frame in zip(line, quantise(row.frames(image, noise, t)), strict=True):

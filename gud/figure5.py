@@ -85,7 +85,8 @@ def draw_plane(table: pd.DataFrame, labels: Plane) -> Figure:
     norm = PowerNorm(0.5, points.nll_bits_per_dim.min(), points.nll_bits_per_dim.max())
     box = labels.box and {name: labels.box[name] for name in labels.axes}
     panels = [span, box] if box else [span]
-    figure = Figure(figsize=((COLUMN_WIDTH, WIDTH)[len(panels) - 1], 3.0), layout="constrained")
+    size = (WIDTH, 3.0) if box else (COLUMN_WIDTH, 3.4)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     if box:
         draw_box(axes[0], axes[1], points, span, box, norm)
@@ -98,8 +99,9 @@ def draw_plane(table: pd.DataFrame, labels: Plane) -> Figure:
             (standard, "o", "black"),
             (points.loc[[lowest.name]], "*", "white"),
         ):
-            mark = mark[within(mark, limits)]
-            axis.plot(*coordinates(mark, limits).T, shape, markerfacecolor=color, **MARK)
+            # An empty mark would still take room in the layout.
+            for point in coordinates(mark[within(mark, limits)], limits):
+                axis.plot(*point, shape, markerfacecolor=color, **MARK)
         (x, x_label), (y, y_label) = labels.axes.items()
         axis.set(xlabel=x_label, ylabel=y_label, xlim=limits[x], ylim=limits[y])
     scale = ScalarMappable(norm, "viridis")

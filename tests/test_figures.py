@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import shutil
@@ -337,10 +338,16 @@ def test_wavelet_map_colours_every_point_over_a_and_b_in_one_panel(softness):
 def test_wavelet_map_marks_the_lowest_nll_and_no_standard_diffusion_outside_the_scan(softness):
     figure = draw_plane(softness, labels("wavelets"))
     marks = {line.get_marker(): line.get_xydata().tolist() for line in figure.axes[0].lines}
-    assert marks["*"] == [[0.5, 0.3]] and marks["o"] == []
+    assert marks == {"*": [[0.5, 0.3]]}
     print_ = texts(figure)
     assert "$a = 0.5$, $b = 0.3$" in print_ and "standard diffusion" not in print_
     assert "0.0800 ± 0.0123 above it on the same images" in print_
+
+
+def test_wavelet_map_fills_its_page(softness):
+    figure = draw_plane(softness, labels("wavelets"))
+    figure.savefig(io.BytesIO())
+    assert figure.axes[0].get_position().height > 0.6
 
 
 def test_wavelet_map_marks_standard_diffusion_inside_the_scan(softness):
