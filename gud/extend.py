@@ -5,8 +5,8 @@
 Writes 8-bit `strips` (strips, channels, height, width), the columns `seams` at which windows begin
 and what a picture of the window needs: `snapshot` (strips, channels, height, columns) of the window
 in the middle, the column `position` of the strip at which it begins, and `gamma` and `beta`
-(columns,) of its noising state. Pixels of the snapshot are in [-1, 1] where they are clean. The
-record says how gradients across the seams compare with those elsewhere.
+(columns,) of its noising state at the `time`, for the parameter `b`. Pixels of the snapshot are in
+[-1, 1] where they are clean. The record says how gradients across the seams compare with those elsewhere.
 """
 
 from __future__ import annotations
@@ -154,6 +154,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "position": positions[len(positions) // 2],
         "gamma": state.gamma[0, : window.columns].numpy(),
         "beta": state.beta[0, : window.columns].numpy(),
+        "b": np.array(settings.parameters["b"]),
+        "time": np.array(window.time),
     }
     with atomic(arguments.out) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
@@ -164,7 +166,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=settings.seed,
         started=started,
         device=arguments.device,
-        time=window.time,
         statistics=seams.summary(arrays["strips"], arrays["seams"]),
     )
     finish(arguments.out, key)
