@@ -28,9 +28,17 @@ from gud.model import Model, load
 from gud.progress import progress
 from gud.provenance import atomic, write_record
 from gud.randomness import ImageStreams
-from gud.samplers import prior_sample, sample_euler_maruyama, sample_ode
+from gud.samplers import (
+    ancestral_step,
+    euler_maruyama_step,
+    prior_sample,
+    sample_ode,
+    sample_sde,
+)
 from gud.schedules import Schedule
 from gud.settings import point_name
+
+STEPS = {"euler_maruyama": euler_maruyama_step, "ancestral": ancestral_step}
 
 
 def draw_images(
@@ -55,12 +63,13 @@ def draw_images(
         )
     else:
         evaluations = settings["steps"]
-        z = sample_euler_maruyama(
+        z = sample_sde(
             model.eps,
             schedule,
             model.process,
             z,
             streams("steps", index),
+            step=STEPS[settings["method"]],
             steps=evaluations,
             noise_free_last_step=settings["noise_free_last_step"],
             progress=functools.partial(progress, unit="step", label=label),

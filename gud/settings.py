@@ -228,7 +228,7 @@ class Sampling(Section):
 
     images: Positive
     batch_size: Positive
-    method: Literal["euler_maruyama", "ode"]
+    method: Literal["euler_maruyama", "ancestral", "ode"]
     steps: Positive
     rtol: PositiveFloat
     atol: PositiveFloat

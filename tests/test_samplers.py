@@ -4,9 +4,17 @@ import torch
 from gaussian import Gaussian, component_covariance, image_covariance, representation
 from gaussian import soft_conditioning as schedule_of
 
+from gud.noising import NoisingState
 from gud.processes import OrnsteinUhlenbeck
 from gud.randomness import ImageStreams
-from gud.samplers import prior_sample, sample_euler_maruyama, sample_ode
+from gud.samplers import (
+    ancestral_step,
+    euler_maruyama_step,
+    prior_sample,
+    sample_ancestral,
+    sample_euler_maruyama,
+    sample_ode,
+)
 from gud.schedules import Reparametrised
 
 PROCESS = OrnsteinUhlenbeck()
@@ -178,3 +186,48 @@ def test_every_step_costs_one_evaluation_and_is_reported():
     assert steps == list(range(6))
     first, last = schedule.gamma(torch.tensor([1.0, 1 / 6], dtype=torch.float64))[:, 0].tolist()
     assert (calls[0], calls[-1], len(calls)) == (first, pytest.approx(last), 6)
+
+
+@pytest.mark.parametrize("now, after", [(0.9, 0.2), (1.0, 0.0), (0.5, 0.45)])
+def test_an_ancestral_step_of_any_size_is_exact_for_known_data(now, after):
+    _, schedule = setting("haar", whitened=False, a=1.3)
+    states = [schedule(torch.tensor([t], dtype=torch.float64)) for t in (now, after)]
+    value = torch.linspace(-2, 2, 16, dtype=torch.float64)
+
+    def mean_and_spread(z):
+        eps = (z - states[0].alpha * value) / states[0].sigma
+        return ancestral_step(PROCESS, z[:, None], eps[:, None], *states)
+
+    z = (states[0].alpha * value)[:, None]
+    mean, spread = mean_and_spread(z)
+    shifted, _ = mean_and_spread(z + states[0].sigma)
+    torch.testing.assert_close(mean[0, 0, 0], states[1].alpha[0] * value)
+    variance = (shifted - mean) ** 2 + spread**2
+    torch.testing.assert_close(variance[0, 0, 0], states[1].sigma[0] ** 2)
+
+
+def test_ancestral_samples_have_the_covariance_of_the_flow_in_the_limit_of_many_steps():
+    """4000 independent channels of 4 images stand for 4000 images of one channel each."""
+    gaussian, schedule = setting("fourier", whitened=False, a=0.6)
+    exact = gaussian.denoiser(PROCESS)
+
+    def denoiser(z, state):
+        return exact(z.flatten(0, 2)[:, None, None], state).view_as(z)
+
+    z = streams(range(4), "prior").normal((1, 1000, 16)).double()
+    z = sample_ancestral(denoiser, schedule, PROCESS, z, streams(range(4)), steps=400)
+    samples = z.flatten(0, 2).numpy()
+    flow = np.linalg.inv(gaussian.flow(schedule).matrix)
+    expected = flow @ flow.T
+    variance = np.diag(expected)
+    error = np.sqrt((np.outer(variance, variance) + expected**2) / len(samples))
+    assert (abs(np.cov(samples.T) - expected) / error).max() < 4.5
+
+
+def test_a_component_whose_clock_stands_still_keeps_its_value_to_the_bit():
+    z = torch.randn(2, 1, 1, 3, generator=torch.Generator().manual_seed(0))
+    state = NoisingState(torch.tensor([[-7.0, 1.0, 5.0]] * 2).double(), torch.zeros(2, 3))
+    for step in (ancestral_step, euler_maruyama_step):
+        mean, spread = step(PROCESS, z, torch.ones_like(z), state, state)
+        assert torch.equal(mean, z)
+        assert (spread == 0).all()
