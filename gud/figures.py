@@ -7,6 +7,9 @@ python -m gud.figures figure4 --settings JSON
 python -m gud.figures figure5 --settings JSON --source TABLE.csv --out F.pdf F.png
 python -m gud.figures wavelets --settings JSON --source TABLE.csv --out F.pdf F.png
 python -m gud.figures figure6 --settings JSON --out F.pdf F.png
+python -m gud.figures figure7 --settings JSON --source STRIPS.npz --out F.pdf F.png
+python -m gud.figures figure8 --settings JSON --source RECONSTRUCTIONS.npz --out F.pdf F.png
+python -m gud.figures figure9 --settings JSON --source SAMPLES.npz ... --out F.pdf F.png
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ from gud.figure3 import Figure3, draw_figure3
 from gud.figure4 import Figure4, Images, draw_figure4
 from gud.figure5 import Figure5, Wavelets, draw_plane
 from gud.figure6 import Figure6, draw_figure6
+from gud.figure7 import Figure7, draw_figure7, load_strips
+from gud.figure8 import Figure8, draw_figure8, load_reconstructions
+from gud.figure9 import Figure9, draw_figure9, load_samples
 from gud.figure_style import Labels, write_figure
 from gud.representation import Statistics
 from gud.settings import validate
@@ -76,12 +82,26 @@ class Target:
         sources: what reads each of the files given as --source, in their order.
         draw: takes what was read, then the settings.
         title: of the figure, for the metadata of its files.
+        repeated: whether the one reader serves any number of files; `draw` takes a list of them.
     """
 
     section: type[Labels]
     sources: tuple[Callable[[Path], Any], ...]
     draw: Callable[..., Figure]
     title: str
+    repeated: bool = False
+
+    def read(self, paths: Sequence[Path], name: str) -> list[Any]:
+        """What `draw` takes before the settings; `name` is the figure's."""
+        if self.repeated and paths:
+            (load,) = self.sources
+            return [[load(path) for path in paths]]
+        if len(paths) != len(self.sources):
+            raise InputError(
+                f"--source gives {len(paths)} files; {name} is drawn from "
+                f"{'one or more' if self.repeated else len(self.sources)}"
+            )
+        return [load(path) for load, path in zip(self.sources, paths, strict=True)]
 
 
 FIGURES: dict[str, Target] = {
@@ -104,6 +124,25 @@ FIGURES: dict[str, Target] = {
         Figure5, (load_table,), draw_plane, "Figure 5: likelihood over softness and ordering"
     ),
     "figure6": Target(Figure6, (), draw_figure6, "Figure 6: column-wise schedules"),
+    "figure7": Target(
+        Figure7,
+        (load_strips,),
+        draw_figure7,
+        "Figure 7: image extension by column-wise generation",
+    ),
+    "figure8": Target(
+        Figure8,
+        (load_reconstructions,),
+        draw_figure8,
+        "Figure 8: reconstruction of partly noised images",
+    ),
+    "figure9": Target(
+        Figure9,
+        (load_samples,),
+        draw_figure9,
+        "Figure 9: samples over softness by ODE and SDE",
+        repeated=True,
+    ),
     "wavelets": Target(
         Wavelets,
         (load_table,),
@@ -125,13 +164,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     started = time.time()
     target = FIGURES[arguments.figure]
-    if len(arguments.source) != len(target.sources):
-        raise InputError(
-            f"--source gives {len(arguments.source)} files; {arguments.figure} is drawn from "
-            f"{len(target.sources)}"
-        )
     labels = validate(target.section, arguments.settings, f"settings of {arguments.figure}")
-    loaded = [load(path) for load, path in zip(target.sources, arguments.source, strict=True)]
+    loaded = target.read(arguments.source, arguments.figure)
     write_figure(
         target.draw(*loaded, labels),
         arguments.out,
