@@ -6,7 +6,8 @@ Writes 8-bit `strips` (strips, channels, height, width), the columns `seams` at 
 and what a picture of the window needs: `snapshot` (strips, channels, height, columns) of the window
 in the middle, the column `position` of the strip at which it begins, and `gamma` and `beta`
 (columns,) of its noising state at the `time`, for the parameter `b`. Pixels of the snapshot are in
-[-1, 1] where they are clean. The record says how gradients across the seams compare with those elsewhere.
+[-1, 1] where they are clean. The record says how gradients across the seams compare with those
+elsewhere.
 """
 
 from __future__ import annotations
@@ -18,11 +19,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 
 from gud import data, seams
 from gud.blocks import Arrays, compute_blocks, fingerprint, finish
@@ -34,36 +33,13 @@ from gud.randomness import ImageStreams
 from gud.samplers import prior_sample
 from gud.sequential import Sequential
 from gud.settings import (
-    Fraction,
     Parameters,
-    Positive,
-    PositiveFloat,
     Section,
     point_name,
     validate,
 )
 from gud.strips import SlidingWindow, Strips, generate_strips, sliding_window
-
-
-class StripSettings(Section):
-    """Strips by a sliding window (App. C).
-
-    Args:
-        strips: how many.
-        windows: positions of the window; a strip is (windows - 1) shift + image size wide.
-        shift: k, columns by which the window moves.
-        time: t at which it moves, or null for the best.
-        residual: largest sigma of a column that is cut off; 0 for the exact procedure.
-        steps_per_unit: network evaluations for a unit of time.
-    """
-
-    strips: Positive
-    batch_size: Positive
-    windows: Positive
-    shift: Positive
-    time: Fraction | None
-    residual: Annotated[float, Field(ge=0, lt=1)]
-    steps_per_unit: PositiveFloat
+from gud.tasks import StripSettings
 
 
 class Settings(Section):

@@ -15,7 +15,8 @@ from gud.figure_style import WIDTH, Labels, small_print, style
 from gud.points import checked_record
 from gud.settings import NonNegative
 
-METHODS = {"ode": "ODE", "euler_maruyama": "SDE"}
+METHODS = {"ode": "ODE", "euler_maruyama": "SDE", "ancestral": "SDE (ancestral)"}
+"""The rows of the figure, from the top, by the method of the samples."""
 
 
 class Figure9(Labels):
@@ -42,11 +43,12 @@ def load_samples(path: Path) -> Samples:
     settings = checked_record(path)["settings"]
     try:
         origin = settings["experiment"], settings["seed"]
-        return Samples(
-            path, images, settings["sampling"]["method"], settings["parameters"]["a"], origin
-        )
+        method, a = settings["sampling"]["method"], settings["parameters"]["a"]
     except KeyError as error:
         raise InputError(f"the record of {path} gives no {error.args[0]}") from None
+    if method not in METHODS:
+        raise InputError(f"{path} was drawn by {method!r}, which must be one of {list(METHODS)}")
+    return Samples(path, images, method, a, origin)
 
 
 @style()
@@ -71,7 +73,7 @@ def draw_figure9(samples: list[Samples], labels: Figure9) -> Figure:
     small_print(
         figure,
         f"{labels.data_note} Image {labels.image} of the samples: the same draw from the prior "
-        "everywhere and the same noise of the steps along the SDE row.",
+        "everywhere and the same noise of the steps along a row.",
         labels.stand_in_note,
     )
     return figure

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from gud.errors import InputError
 from gud.provenance import atomic, write_record
-from gud.settings import BasisSettings, Section
+from gud.settings import BasisSettings, Name, Section
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)
 
@@ -59,11 +59,12 @@ BASIS_NAMES = {"pixel": "pixel", "pca": "PCA", "fourier": "Fourier", "haar": "Ha
 class Labels(Section):
     """What the small print of a figure names: the data, and what stands in for the paper's.
 
-    The basis and gamma_denoise of the figure's experiments may come along with every figure.
+    The figure's experiment, its basis and its gamma_denoise may come along with every figure.
     """
 
     dataset: str
     stand_in: str
+    experiment: Name | None = None
     basis: BasisSettings | None = None
     gamma_denoise: Annotated[float, Field(lt=0)] | None = None
 

@@ -45,7 +45,7 @@ def image_bits(
 
     Args:
         index: names the random stream of each image.
-        settings: a `gud.settings.Likelihood` section as JSON values.
+        settings: a `gud.tasks.Likelihood` section as JSON values.
         seed: of dequantisation and probes.
     """
     device = model.device

@@ -20,20 +20,18 @@ from gud.settings import (
     Download,
     Grid,
     HaarBasis,
-    Likelihood,
     ModelSettings,
     Name,
     NonNegative,
     Parameters,
     Positive,
-    Quality,
-    Sampling,
     Section,
     TrainingSettings,
     archive_names,
     point_name,
     validate,
 )
+from gud.tasks import Likelihood, Quality, ReconstructionSettings, Sampling, StripSettings
 
 
 class NllTask(Section):
@@ -129,6 +127,28 @@ class Figure6(Section):
     gamma_denoise: Annotated[float, Field(lt=0)]
 
 
+class Figure7(Section):
+    experiment: Name
+    grids: list[Grid]
+    settings: StripSettings
+    strip: NonNegative
+    """Which strip is shown in the making."""
+
+
+class Figure8(Section):
+    experiment: Name
+    grids: list[Grid]
+    settings: ReconstructionSettings
+
+
+class Figure9(Section):
+    experiment: Name
+    grids: list[Grid]
+    sampling: Sampling
+    image: NonNegative
+    """Which of the samples is shown; it selects the random key."""
+
+
 class OneExperiment(Section):
     experiment: Name
 
@@ -145,6 +165,9 @@ class Figures(Section):
     figure4: Figure4 | None = None
     figure5: Figure5 | None = None
     figure6: Figure6 | None = None
+    figure7: Figure7 | None = None
+    figure8: Figure8 | None = None
+    figure9: Figure9 | None = None
     wavelets: OneExperiment | None = None
     columns: Columns | None = None
 

@@ -30,7 +30,8 @@ from gud import features
 from gud.errors import InputError, command_line
 from gud.provenance import atomic, sha256, write_record
 from gud.randomness import generator
-from gud.settings import Quality, validate
+from gud.settings import validate
+from gud.tasks import Quality
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +222,7 @@ def reference_statistics(
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the Frechet distance between a file of samples and a data set as JSON."""
     parser = argparse.ArgumentParser(prog="python -m gud.quality", description=main.__doc__)
-    parser.add_argument("--settings", required=True, help="JSON of a gud.settings.Quality section")
+    parser.add_argument("--settings", required=True, help="JSON of a gud.tasks.Quality section")
     parser.add_argument("--samples", required=True, help="npz with uint8 images (n, 3, H, W)")
     parser.add_argument("--reference", required=True, help="npz with uint8 arrays train and test")
     parser.add_argument("--out", required=True, help="JSON file to write")

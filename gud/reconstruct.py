@@ -16,12 +16,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import Field
 from torch import Tensor
 
 from gud import data
@@ -34,22 +32,8 @@ from gud.provenance import atomic, write_record
 from gud.randomness import ImageStreams, generator
 from gud.samplers import sample_euler_maruyama
 from gud.schedules import Schedule
-from gud.settings import Parameters, Positive, Section, point_name, validate
-
-
-class ReconstructionSettings(Section):
-    """Args:
-    images: how many test images, drawn by the seed.
-    keys: reconstructions of each.
-    time: t up to which they are noised.
-    steps: network evaluations from t to 0.
-    """
-
-    images: Positive
-    batch_size: Positive
-    keys: Positive
-    time: Annotated[float, Field(gt=0, le=1)]
-    steps: Positive
+from gud.settings import Parameters, Section, point_name, validate
+from gud.tasks import ReconstructionSettings
 
 
 class Settings(Section):

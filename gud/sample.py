@@ -53,7 +53,7 @@ def draw_images(
 
     Args:
         index: numbers of the images; each has a random stream of its own.
-        settings: a `gud.settings.Sampling` section as JSON values.
+        settings: a `gud.tasks.Sampling` section as JSON values.
     """
     streams = functools.partial(ImageStreams, model.device, seed)
     z = prior_sample(model.process, streams("prior", index).normal(model.state_shape))

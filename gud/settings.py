@@ -203,54 +203,6 @@ Grid = dict[str, Annotated[list[float], Field(min_length=1)]]
 """Points at which a trained model is evaluated: the product of the values of each parameter."""
 
 
-class Likelihood(Section):
-    """Settings of the probability-flow likelihood (App. B)."""
-
-    images: Positive
-    batch_size: Positive
-    probes: Positive
-    method: Literal["tsit5", "dopri5", "rk4"]
-    rtol: PositiveFloat
-    atol: PositiveFloat
-    steps: Positive | None
-    coordinates: Literal["components", "standardised"]
-    start: Literal["data", "noised"]
-
-    @model_validator(mode="after")
-    def _steps_for_fixed_step(self) -> Likelihood:
-        if (self.method == "rk4") != (self.steps is not None):
-            raise ValueError("steps must be a number for method rk4 and null for adaptive methods")
-        return self
-
-
-class Sampling(Section):
-    """Settings of the sampler whose images the sample quality is measured on."""
-
-    images: Positive
-    batch_size: Positive
-    method: Literal["euler_maruyama", "ancestral", "ode"]
-    steps: Positive
-    rtol: PositiveFloat
-    atol: PositiveFloat
-    noise_free_last_step: bool
-
-
-class Quality(Section):
-    extractor: Literal["random", "inception"]
-    extractor_seed: int
-    reference: Literal["train", "test"]
-    reference_images: Positive | None
-    weights: Name | None
-    stderr_groups: NonNegative
-    batch_size: Positive
-
-    @model_validator(mode="after")
-    def _inception_has_weights(self) -> Quality:
-        if (self.extractor == "inception") != (self.weights is not None):
-            raise ValueError("weights must name a download for inception and be null for random")
-        return self
-
-
 def check_parameters(schedule: str, parameters: Parameters) -> None:
     """`ValueError` unless these are the parameters of a schedule family, inside their domain."""
     domains = PARAMETERS[schedule]

@@ -225,8 +225,8 @@ def image_archives(settings: Mapping[str, Any], archives: Sequence[Path], scratc
     and 2,000 validation images, the latter being our test split; the data set has no official one.
 
     Args:
-        settings: `size` (pixels); larger images, whose side must be a multiple of it, are reduced by
-            the mean over squares. `archives` says how many of the files belong to each split.
+        settings: `size` (pixels); larger images, whose side must be a multiple of it, are reduced
+            by the mean over squares. `archives` says how many of the files belong to each split.
         archives: parquet files with a column `image` of structures with `bytes`, read by row, or
             zip, tar or tar.gz files of nothing but images, read by name; images are PNG or JPEG.
         scratch: not used.

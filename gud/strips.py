@@ -19,7 +19,7 @@ from gud.errors import InputError
 from gud.noising import NoisingState
 from gud.processes import Process, State
 from gud.randomness import ImageStreams
-from gud.samplers import Denoiser, Progress, prior_sample, sample_euler_maruyama
+from gud.samplers import Denoiser, Progress, Step, euler_maruyama_step, prior_sample, sample_sde
 from gud.sequential import Sequential
 
 ROUNDING = 1e-9
@@ -122,6 +122,7 @@ def generate_strips(
     *,
     windows: int,
     steps_per_unit: float,
+    step: Step = euler_maruyama_step,
     progress: Progress = iter,
 ) -> Strips:
     """Draw strips L + (windows - 1) k columns wide; one window is an ordinary image.
@@ -129,20 +130,22 @@ def generate_strips(
     Args:
         mean: mean image of the training set; components are pixels of images less that mean.
         z: draws from the prior, components in the order of `mean`.
-        steps: noise of the Euler-Maruyama steps.
+        steps: noise of the sampler's steps.
         fresh: noise of the columns that are appended.
         steps_per_unit: network evaluations for a unit of time.
+        step: `euler_maruyama_step` or `ancestral_step`.
     """
     schedule, shift, grid = window.schedule, window.shift, tuple(mean.shape[1:])
     mean = mean.to(z)
 
     def denoise(z: State, start: float, end: float, last: bool = False) -> State:
-        return sample_euler_maruyama(
+        return sample_sde(
             denoiser,
             schedule,
             process,
             z,
             steps,
+            step=step,
             steps=max(1, math.ceil((start - end) * steps_per_unit - ROUNDING)),
             start=start,
             end=end,

@@ -6,8 +6,9 @@ import torch
 from columns import SIZE, VARIANCE, exact, untrained
 
 from gud.errors import InputError
-from gud.extend import StripSettings, draw_strips, main, window_of
+from gud.extend import draw_strips, main, window_of
 from gud.provenance import read_record
+from gud.tasks import StripSettings
 
 STRIP = {
     "strips": 3,

@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_images
 from gud import features, quality
 from gud.errors import InputError
 from gud.provenance import sha256
-from gud.settings import Quality
+from gud.tasks import Quality
 
 if importlib.util.find_spec("torch_fidelity") is None:
     pytest.skip("torch-fidelity is not installed", allow_module_level=True)

@@ -6,7 +6,8 @@ import torch
 from columns import SIZE, VARIANCE, exact, untrained
 
 from gud.provenance import read_record
-from gud.reconstruct import ReconstructionSettings, main, noise_from_start, reconstruct
+from gud.reconstruct import main, noise_from_start, reconstruct
+from gud.tasks import ReconstructionSettings
 
 SECTION = {"images": 3, "batch_size": 2, "keys": 2, "time": 0.5, "steps": 6}
 SETTINGS = {"experiment": "columns", "parameters": {"b": 0.6}, "seed": 0}

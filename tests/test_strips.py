@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gud.errors import InputError
 from gud.processes import OrnsteinUhlenbeck
 from gud.randomness import ImageStreams
-from gud.samplers import prior_sample
+from gud.samplers import ancestral_step, euler_maruyama_step, prior_sample
 from gud.seams import drift, seam_statistic
 from gud.sequential import column_schedule
 from gud.strips import clean, generate_strips, slide, sliding_window
@@ -49,8 +49,16 @@ def denoiser_of(mean):
     return denoiser
 
 
-def draw(window, images=range(2), windows=5, steps_per_unit=60.0, channels=3, seed=0, mean=None):
-    mean = mean_of(channels) if mean is None else mean
+def draw(
+    window,
+    images=range(2),
+    windows=5,
+    steps_per_unit=60.0,
+    channels=3,
+    seed=0,
+    step=euler_maruyama_step,
+):
+    mean = mean_of(channels)
     prior = streams("prior", images, seed).normal((1, channels, L)).double()
     return generate_strips(
         denoiser_of(mean),
@@ -62,15 +70,24 @@ def draw(window, images=range(2), windows=5, steps_per_unit=60.0, channels=3, se
         streams("appended", images, seed),
         windows=windows,
         steps_per_unit=steps_per_unit,
+        step=step,
     )
 
 
-@pytest.fixture(scope="module", params=[(0.5, 2, 0.0), (0.7, 9, 0.0), (0.5, 4, 0.1)], ids=str)
+CASES = [(0.5, 2, 0.0, "euler_maruyama"), (0.7, 9, 0.0, "ancestral"), (0.5, 4, 0.1, "ancestral")]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
 def stationary(request):
     """2000 strips of 20 windows by the exact score, one in each channel of 2 images."""
-    b, shift, residual = request.param
+    b, shift, residual, method = request.param
     window = sliding_window(schedule_of(b), L, shift, None, residual)
-    strips = draw(window, windows=20, steps_per_unit=600.0, channels=1000).images
+    # Few enough that their bias would show were it not below the sampling error.
+    per_unit, step = {
+        "euler_maruyama": (600.0, euler_maruyama_step),
+        "ancestral": (300.0, ancestral_step),
+    }[method]
+    strips = draw(window, windows=20, steps_per_unit=per_unit, channels=1000, step=step).images
     assert strips.shape[-1] == L + 19 * shift
     return strips.flatten(0, 1)[:, None].numpy(), window.positions(20)[1:].numpy()
 

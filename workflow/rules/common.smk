@@ -20,7 +20,9 @@ def load_presets():
 
 PRESETS = load_presets()
 TABLES = ["figure3", "figure5", "wavelets", "columns"]
-FIGURES = ["figure2", "figure3", "figure4", "figure5", "figure6", "wavelets"]
+FIGURES = [*(f"figure{number}" for number in range(2, 10)), "wavelets"]
+NOT_DRAWN = {"data", "grids", "settings", "sampling"}
+"""Keys of a figure's section that make what it shows."""
 
 
 wildcard_constraints:
@@ -32,6 +34,7 @@ wildcard_constraints:
     basis=r"pixel|pca|fourier|haar[1-9]",
     summary="summary|quick",
     figure="|".join([*FIGURES, "columns"]),
+    method="ode|euler_maruyama",
     point=r"[a-z]+=[^/]+",
 
 
@@ -105,12 +108,10 @@ def train_settings(wildcards):
 
 
 def point_settings(wildcards, **settings):
-    experiment = get_experiment(wildcards)
     parameters = dict(part.split("=") for part in wildcards.point.split(","))
     return as_json(
         {
             "experiment": wildcards.experiment,
-            "prior": experiment.prior,
             "parameters": {key: float(value) for key, value in parameters.items()},
             "seed": PRESETS[wildcards.preset].seed,
             **settings,
@@ -119,15 +120,31 @@ def point_settings(wildcards, **settings):
 
 
 def nll_settings(wildcards):
-    return point_settings(
-        wildcards, likelihood=get_experiment(wildcards).nll.settings.model_dump()
-    )
+    experiment = get_experiment(wildcards)
+    likelihood = experiment.nll.settings.model_dump()
+    return point_settings(wildcards, prior=experiment.prior, likelihood=likelihood)
 
 
 def sample_settings(wildcards):
-    return point_settings(
-        wildcards, sampling=get_experiment(wildcards).quality.sampling.model_dump()
-    )
+    experiment = get_experiment(wildcards)
+    sampling = experiment.quality.sampling.model_dump()
+    return point_settings(wildcards, prior=experiment.prior, sampling=sampling)
+
+
+def strip_settings(wildcards):
+    figure = PRESETS[wildcards.preset].figures.figure7
+    return point_settings(wildcards, strip=figure.settings.model_dump())
+
+
+def reconstruction_settings(wildcards):
+    figure = PRESETS[wildcards.preset].figures.figure8
+    return point_settings(wildcards, reconstruction=figure.settings.model_dump())
+
+
+def gallery_settings(wildcards):
+    figure = PRESETS[wildcards.preset].figures.figure9
+    sampling = figure.sampling.model_dump() | {"method": wildcards.method}
+    return point_settings(wildcards, sampling=sampling)
 
 
 def quality_settings(wildcards):
@@ -140,7 +157,7 @@ def preset_stand_in(wildcards):
 
 def figure_settings(wildcards):
     preset = PRESETS[wildcards.preset]
-    settings = get_figure(wildcards).model_dump(exclude={"data"})
+    settings = get_figure(wildcards).model_dump(exclude=NOT_DRAWN)
     settings |= {"dataset": preset.title, "stand_in": preset.stand_in}
     for name in experiments_of(get_figure(wildcards))[:1]:
         experiment = preset.experiments[name]
@@ -220,6 +237,13 @@ def figure_quality(wildcards):
     return figure_points(wildcards, "quality", ".json", "quality")
 
 
+def figure_artefacts(wildcards, figure, folder):
+    return [
+        f"<results>/{wildcards.preset}/{figure.experiment}/{folder}/{point}.npz"
+        for point in points(figure.grids)
+    ]
+
+
 def fitted(preset, data, *bases):
     return [f"<results>/{preset}/data/{data}.{basis}.safetensors" for basis in bases]
 
@@ -240,6 +264,15 @@ def figure_source(wildcards):
             return [images, *fitted(wildcards.preset, figure.data, *bases)]
         case "figure6":
             return []
+        case "figure7":
+            return figure_artefacts(wildcards, figure, "strips")
+        case "figure8":
+            return figure_artefacts(wildcards, figure, "reconstructions")
+        case "figure9":
+            methods = ("gallery-ode", "gallery-euler_maruyama")
+            return sum(
+                (figure_artefacts(wildcards, figure, name) for name in methods), []
+            )
     return f"<results>/{wildcards.preset}/tables/{wildcards.figure}.csv"
 
 
