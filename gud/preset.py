@@ -197,7 +197,6 @@ class Compute(Section):
 class Preset(Section):
     """All experiments and figures of one scale, e.g. `demo` or `paper`."""
 
-    title: str
     stand_in: str
     seed: int
     quick: list[Name]
@@ -205,6 +204,8 @@ class Preset(Section):
     compute: Compute
     downloads: dict[Name, Download]
     data: dict[Name, Data]
+    titles: dict[Name, str]
+    """What figures call the data sets."""
     experiments: dict[Name, Experiment]
     figures: Figures
 
@@ -220,6 +221,9 @@ class Preset(Section):
             references.append(("figures.figure4.data", self.figures.figure4.data, self.data))
         for name in self.quick:
             references.append(("an entry of quick", name, self.figures.named()))
+        for name in self.data.keys() | self.titles.keys():
+            references.append((f"data.{name}", name, self.data))
+            references.append((f"titles.{name}", name, self.titles))
         for name, data in self.data.items():
             for archive in archive_names(data):
                 references.append((f"an archive of data.{name}", archive, self.downloads))

@@ -82,7 +82,7 @@ def stationary(request):
     """2000 strips of 20 windows by the exact score, one in each channel of 2 images."""
     b, shift, residual, method = request.param
     window = sliding_window(schedule_of(b), L, shift, None, residual)
-    # Few enough that their bias would show were it not below the sampling error.
+    # Both kinds of step then bias the variance by less than its sampling error in one column.
     per_unit, step = {
         "euler_maruyama": (600.0, euler_maruyama_step),
         "ancestral": (300.0, ancestral_step),

@@ -21,6 +21,7 @@ def tiny_preset():
     preset = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     preset["stand_in"] = "test-sized run"
     preset["data"] = {"natural16": {"source": "natural_patches", "size": 8, "stride": 24}}
+    preset["titles"] = {"natural16": "8x8 patches"}
     defaults = preset["defaults"]
     defaults["network"] |= {"width": 8, "multipliers": [1], "attention": [8], "gamma_width": 8}
     defaults["training"] |= {"steps": 6, "batch_size": 8, "checkpoint_every": 3, "log_every": 2}
@@ -31,7 +32,7 @@ def tiny_preset():
     experiments, figures = preset["experiments"], preset["figures"]
     for name in ("columns_b03", "columns_b05", "wavelets", "large"):
         del experiments[name]
-    for name in ("figure4", "wavelets", "columns"):
+    for name in ("figure4", "figure7", "figure8", "figure9", "wavelets", "columns"):
         del figures[name]
     preset["quick"] = ["figure2"]
     ordering = experiments["ordering_scan"]

@@ -158,9 +158,12 @@ def preset_stand_in(wildcards):
 def figure_settings(wildcards):
     preset = PRESETS[wildcards.preset]
     settings = get_figure(wildcards).model_dump(exclude=NOT_DRAWN)
-    settings |= {"dataset": preset.title, "stand_in": preset.stand_in}
+    settings |= {"dataset": "", "stand_in": preset.stand_in}
+    if hasattr(get_figure(wildcards), "data"):
+        settings["dataset"] = preset.titles[get_figure(wildcards).data]
     for name in experiments_of(get_figure(wildcards))[:1]:
         experiment = preset.experiments[name]
+        settings["dataset"] = preset.titles[experiment.data]
         settings["basis"] = experiment.basis.model_dump()
         settings["gamma_denoise"] = experiment.schedule.gamma_denoise
     return as_json(settings)
