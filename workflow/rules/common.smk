@@ -34,7 +34,7 @@ wildcard_constraints:
     basis=r"pixel|pca|fourier|haar[1-9]",
     summary="summary|quick",
     figure="|".join([*FIGURES, "columns"]),
-    method="ode|euler_maruyama",
+    method="ode|euler_maruyama|ancestral",
     point=r"[a-z]+=[^/]+",
 
 
