@@ -272,10 +272,12 @@ def figure_source(wildcards):
         case "figure8":
             return figure_artefacts(wildcards, figure, "reconstructions")
         case "figure9":
-            methods = ("gallery-ode", "gallery-euler_maruyama")
-            return sum(
-                (figure_artefacts(wildcards, figure, name) for name in methods), []
-            )
+            return [
+                *figure_artefacts(wildcards, figure, "gallery-ode"),
+                *figure_artefacts(
+                    wildcards, figure, f"gallery-{figure.sampling.method}"
+                ),
+            ]
     return f"<results>/{wildcards.preset}/tables/{wildcards.figure}.csv"
 
 
