@@ -191,9 +191,11 @@ def test_a_run_killed_during_training_goes_on_from_its_checkpoint(copy, finished
     process = subprocess.Popen(copy.command(target), start_new_session=True)
     try:
         deadline = time.monotonic() + 120
-        while not list(folder.glob("checkpoints/*")) and time.monotonic() < deadline:
+        while (
+            not list(folder.glob("checkpoints/step-*.safetensors")) and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
-        assert list(folder.glob("checkpoints/*"))
+        assert list(folder.glob("checkpoints/step-*.safetensors"))
     finally:
         subprocess.run(["pkill", "-9", "-g", str(process.pid)], check=False)
         process.send_signal(signal.SIGKILL)
