@@ -155,6 +155,19 @@ def compute_shards(
     return computed
 
 
+def compute_all(
+    shards: Shards,
+    evaluate: Callable[[Shards, np.ndarray], Arrays],
+    *,
+    label: str,
+    device: str,
+) -> Arrays:
+    """The arrays of an artefact, from shards that are there or computed now."""
+    work = [(shards, start) for start in shards.starts()]
+    compute_shards(work, evaluate, label=label, device=device)
+    return shards.merge()[0]
+
+
 def run_job(
     settings: dict[str, Any],
     section: str,
