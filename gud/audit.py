@@ -87,7 +87,8 @@ def version_warnings(findings: Sequence[Finding]) -> list[str]:
     made: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.record and not finding.repeated:
-            made.setdefault(finding.record["code"]["gud_sha256"], []).append(finding)
+            for version in _versions(finding.record):
+                made.setdefault(version, []).append(finding)
     warnings = [
         f"{len(group)} of the artefacts, e.g. {group[0].path.name}, made by code {version[:8]}; "
         f"the present code is {present[:8]}"
@@ -97,6 +98,12 @@ def version_warnings(findings: Sequence[Finding]) -> list[str]:
     if len(made) > 1:
         warnings.append(f"the artefacts were made by {len(made)} versions of the code")
     return warnings
+
+
+def _versions(record: dict[str, Any]) -> set[str]:
+    """The versions of the code that made an artefact; shards that were joined tell theirs."""
+    makers = [record, *record.get("made_by", [])]
+    return {maker["code"]["gud_sha256"] for maker in makers}
 
 
 def _read(path: Path, required: bool) -> tuple[dict[str, Any] | None, str]:

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gud import merge
+from gud import audit, merge
 from gud.errors import InputError
 from gud.plan import Evaluation
 from gud.preset import load_preset
-from gud.provenance import read_record
+from gud.provenance import read_record, write_record
 from gud.shards import Shards, compute_shards, run_job
 from gud.tasks import Sampling
 
@@ -96,6 +96,20 @@ def test_the_record_of_a_point_tells_the_time_and_the_makers_of_its_shards(tmp_p
     assert record["device"] == "cpu"
     assert [maker["shards"] for maker in record["made_by"]] == [3]
     assert record["made_by"][0]["code"] == record["code"]
+
+
+def test_the_audit_of_a_point_tells_of_shards_that_other_code_made(tmp_path, model, capsys):
+    job(tmp_path, model, 0, {"a=1,r=0": [0, 10]})
+    path = tmp_path / "samples/shards/a=1,r=0/000004.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    made = json.loads(str(arrays["made"]))
+    made["code"]["gud_sha256"] = "0" * 64
+    np.savez(path, **arrays | {"made": np.array(json.dumps(made))})
+    status, out = merged(tmp_path, model)
+    write_record(model)
+    assert audit.main([str(out)]) == 0
+    assert "made by code 00000000" in capsys.readouterr().out
 
 
 def test_a_finished_shard_is_never_computed_again(tmp_path, model):
