@@ -21,7 +21,7 @@ from gud.settings import NonNegative
 
 FROZEN, ACTIVE, TO_COME = "#F0E442", "#009E73", "#0072B2"
 """Yellow, green and blue of Okabe and Ito."""
-MOST = 4
+MOST = 3
 """Strips that are drawn, the first ones."""
 LEFT = 0.6
 """Part of the figure's width that the strips take."""
