@@ -103,12 +103,12 @@ def origins(table: Path) -> dict[str, Origin]:
             for name, used in record["inputs"].items()
         }
         made = {path.suffix: (path, _linked(path, used, point)) for path, used in inputs.items()}
-        model, trained = made[".safetensors"]
-        origin = Origin(
-            data=made[".npz"][1]["settings"],
-            steps=trained["settings"]["training"]["steps"],
-            history=_history(model, trained),
-        )
+        try:
+            (model, trained), (_, data) = made[".safetensors"], made[".npz"]
+            steps = trained["settings"]["training"]["steps"]
+        except KeyError as error:
+            raise InputError(f"the records of {point} and its model lack {error}") from None
+        origin = Origin(data["settings"], steps, _history(model, trained))
         experiment = record["settings"]["experiment"]
         if found.setdefault(experiment, origin) != origin:
             raise InputError(f"{table} holds points of {experiment} from different models or data")
@@ -238,7 +238,7 @@ def embed(text: str, table: str) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--published", type=Path, required=True, metavar="FILE.yaml")
-    parser.add_argument("--tables", type=Path, nargs="+", required=True, metavar="TABLE.csv")
+    parser.add_argument("--tables", type=Path, nargs="*", default=[], metavar="TABLE.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="COMPARISON.csv")
     parser.add_argument("--markdown", type=Path, help="file that shows the table between markers")
     arguments = parser.parse_args(argv)

@@ -160,6 +160,24 @@ def test_command_writes_the_table_and_its_rows_into_a_page(published, tmp_path, 
     assert MARKERS[0] in capsys.readouterr().err
 
 
+def test_a_preset_without_tables_has_empty_rows(published, tmp_path):
+    out = tmp_path / "comparison.csv"
+    assert main(["--published", str(published), "--tables", "--out", str(out)]) == 0
+    rows = pd.read_csv(out)
+    assert len(rows) == 3
+    assert rows.filter(regex="^(paper|other)_data_").isna().all(axis=None)
+
+
+def test_points_whose_records_do_not_lead_to_a_model_are_refused(published, tmp_path):
+    table = results(tmp_path / "demo")
+    for point in (tmp_path / "demo" / "scan" / "nll").glob("*.json"):
+        record = json.loads(point.read_text())
+        record["inputs"] = {k: v for k, v in record["inputs"].items() if "model" not in k}
+        point.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="safetensors"):
+        rows_of(published, table)
+
+
 def test_origin_names_data_training_and_history(tmp_path):
     origin = origins(results(tmp_path / "demo"))["scan"]
     assert origin.data == PHOTOGRAPHS and origin.steps == 300
