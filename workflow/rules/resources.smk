@@ -1,4 +1,5 @@
-# What a job asks for; memory and time grow with each attempt.
+# What a job asks for; memory and time grow with each attempt. A training's time does not: at its
+# end the job goes back into the queue and goes on.
 
 
 def compute(wildcards):
@@ -17,8 +18,8 @@ def memory(wildcards, attempt):
     return compute(wildcards).mem_mb * attempt
 
 
-def train_minutes(wildcards, attempt):
-    return compute(wildcards).train_minutes * attempt
+def train_minutes(wildcards):
+    return compute(wildcards).train_minutes
 
 
 def evaluate_minutes(wildcards, attempt):
