@@ -21,7 +21,7 @@ Several GPUs share every batch; training.batch_size stays the size of the whole 
 
 torchrun --nproc-per-node N --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 \
     -m gud.train ...
-srun --ntasks N python -m gud.train ...
+srun --kill-on-bad-exit --ntasks N python -m gud.train ...
 
 Their number changes the result by no more than the order of its sums, and may change when a run
 goes on.
@@ -42,7 +42,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from gud import data
 from gud.allocation import TimeLimit, another_turn, time_limit
@@ -52,27 +51,10 @@ from gud.distributed import join, placement
 from gud.errors import InputError, Interrupted, OutOfTime, command_line
 from gud.progress import OUT_OF_TIME, REASONS, Stop, progress, stop_signals
 from gud.provenance import write_record
-from gud.representation import Statistics
 from gud.settings import validate
-from gud.training import RunSettings, Training, run_identity
+from gud.training import RunSettings, Training, load_statistics, run_identity
 
 log = logging.getLogger(__name__)
-
-
-def load_statistics(path: Path, images: Tensor) -> Statistics:
-    """The statistics of a training set; `InputError` if they are not of images of its shape."""
-    try:
-        statistics = Statistics.load(path)
-    except FileNotFoundError:
-        raise InputError(f"statistics {path} do not exist") from None
-    except (SafetensorError, TypeError) as error:
-        raise InputError(f"{path} is no file of statistics: {error}") from None
-    if statistics.mean.shape != images.shape[1:]:
-        raise InputError(
-            f"statistics {path} are of images of shape {tuple(statistics.mean.shape)}, "
-            f"the data has {tuple(images.shape[1:])}"
-        )
-    return statistics
 
 
 def resume(training: Training, checkpoints: Checkpoints) -> int:
