@@ -1,7 +1,7 @@
 r"""Train the score network of one experiment (App. B).
 
 python -m gud.train --settings JSON --data DATA.npz --statistics STATS.safetensors \
-    --out DIR/model.safetensors [--device cpu|cuda] [--minutes M]
+    --out DIR/model.safetensors [--device cpu|cuda] [--minutes M] [--processes N]
 
 Beside the model lie `training.csv` (one row per `log_every` steps) and `checkpoints/`. Everything
 that is random in step n is a function of the seed and n alone, so that a run that was interrupted,
@@ -47,7 +47,7 @@ from gud import data
 from gud.allocation import TimeLimit, another_turn, time_limit
 from gud.checkpoint import Checkpoints
 from gud.devices import resolve_device
-from gud.distributed import join, placement
+from gud.distributed import join, launch, placement
 from gud.errors import InputError, Interrupted, OutOfTime, command_line
 from gud.progress import OUT_OF_TIME, REASONS, Stop, progress, stop_signals
 from gud.provenance import write_record
@@ -160,11 +160,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the model, .safetensors")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     parser.add_argument("--minutes", type=float, help="time limit of this job")
+    parser.add_argument("--processes", type=int, default=1, help="one for each GPU")
     arguments = parser.parse_args(argv)
     started = time.time()
     if arguments.minutes is not None and not arguments.minutes > 0:
         raise InputError(f"--minutes {arguments.minutes:g}: expected more than 0")
     run = validate(RunSettings, arguments.settings, "--settings")
+    if arguments.processes > 1 and "WORLD_SIZE" not in os.environ:
+        launch("gud.train", arguments.processes, sys.argv[1:] if argv is None else argv)
     place = placement(os.environ)
     device = resolve_device(arguments.device, place.local_rank if place.size > 1 else None)
     images = data.load(arguments.data, "train")
