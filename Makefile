@@ -1,12 +1,13 @@
 # make demo       Figures 2 to 5 in miniature, from data to figures and report
 # make demo-all   every figure in miniature
 # make test       everything that CI runs
+# make test-slurm the workflow on a real SLURM of one node, which it installs; needs root
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo demo-all test check clean
+.PHONY: demo demo-all test test-slurm check clean
 
 demo: $(VENV)/installed
 	snakemake demo
@@ -22,7 +23,10 @@ results/demo/report-%.zip: results/demo/%.md
 	PYTHONWARNINGS=ignore snakemake $< --report $@
 
 test: check
-	pytest
+	pytest tests/test_*.py tests/slurm
+
+test-slurm: $(VENV)/installed
+	pytest tests/slurm
 
 check: $(VENV)/installed
 	ruff format --check .

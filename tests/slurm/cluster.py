@@ -37,7 +37,7 @@ SlurmctldHost={node}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/run/munge.socket
+AuthInfo=socket={folder}/run/munge.socket,cred_expire=10
 CryptoType=crypto/munge
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}

@@ -1,0 +1,45 @@
+"""Figure 3 through `snakemake --profile slurm`, on a real SLURM."""
+
+import re
+
+import pandas as pd
+import pytest
+from cluster import wait_for
+from pipeline import FIGURE, MODEL, Pipeline, scan_preset
+
+GPU_RULES = {"train", "nll_shards", "sample_shards", "quality", "quality_of_two"}
+
+
+@pytest.fixture(scope="module")
+def figure(cluster, tmp_path_factory):
+    """A finished run, the resources that SLURM gave to each rule, addresses it listened on."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("figure"), cluster, tiny=scan_preset(gpu=1))
+    process = pipeline.start(FIGURE)
+    wait_for(lambda: pipeline.job("rule_train_wildcards_tiny_a_scan_isotropic"), 120, "training")
+    wait_for(lambda: pipeline.payload(MODEL.format("tiny")), 60, "training")
+    addresses = cluster.listening()
+    pipeline.ends(process)
+    jobs = cluster.run("scontrol", "--oneliner", "show", "job").splitlines()
+    given = {re.search(r"Comment=rule_([a-z_]+?)_wildcards", job)[1]: job for job in jobs}
+    return pipeline, given, addresses
+
+
+def test_the_numbers_are_those_of_a_run_without_slurm(figure, undisturbed):
+    pd.testing.assert_frame_equal(figure[0].numbers(), undisturbed.numbers(), check_exact=True)
+    model = MODEL.format("tiny")
+    assert figure[0].digest(model) == undisturbed.digest(model)
+
+
+def test_rules_that_want_a_gpu_get_one_and_no_others(figure):
+    given = figure[1]
+    assert {rule for rule, job in given.items() if "gpu:1" in job} == GPU_RULES & given.keys()
+    assert {"train", "nll_shards", "sample_shards"} <= given.keys()
+    assert {"data", "fit_basis"} <= given.keys() - GPU_RULES
+
+
+def test_jobs_are_put_back_into_the_queue_when_they_are_preempted(figure):
+    assert all("Requeue=1" in job for job in figure[1].values())
+
+
+def test_the_cluster_listens_on_the_loopback_interface_alone(figure):
+    assert set(figure[2]) == {"127.0.0.1"}
