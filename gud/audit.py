@@ -22,6 +22,7 @@ from gud.provenance import code_version, read_record, record_path, sha256
 MADE_HERE = {".npz", ".safetensors", ".csv", ".json"}
 """Suffixes of the artefacts that serve as inputs: these must have a record. Other inputs, such as a
 downloaded archive or a photograph, are leaves that their hash identifies."""
+PASSED = {"OK", "UNVERIFIED"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Finding:
     Args:
         path: the file.
         depth: steps from the artefact that is audited.
-        status: OK, CHANGED, MISSING FILE, MISSING RECORD or BAD RECORD.
+        status: OK, UNVERIFIED, CHANGED, MISSING FILE, MISSING RECORD or BAD RECORD.
         record: what the file was made with; None for a leaf.
         repeated: True where the file and its inputs were listed before.
     """
@@ -54,7 +55,8 @@ def audit(artefact: Path) -> Iterator[Finding]:
     """Findings on an artefact and all that it was made from, depth first, each in full once.
 
     A file is CHANGED if its sha256 differs from its own record or from the record of what was made
-    from it.
+    from it. It is UNVERIFIED if it is a download as it came, for which no checksum is published: it
+    has not changed since, but nothing tells whether it was right.
     """
     digest = functools.cache(sha256)
     seen: set[Path] = set()
@@ -85,7 +87,8 @@ def version_warnings(findings: Sequence[Finding]) -> list[str]:
     made: dict[str, list[Finding]] = {}
     for finding in findings:
         if finding.record and not finding.repeated:
-            made.setdefault(finding.record["code"]["gud_sha256"], []).append(finding)
+            for version in _versions(finding.record):
+                made.setdefault(version, []).append(finding)
     warnings = [
         f"{len(group)} of the artefacts, e.g. {group[0].path.name}, made by code {version[:8]}; "
         f"the present code is {present[:8]}"
@@ -97,6 +100,12 @@ def version_warnings(findings: Sequence[Finding]) -> list[str]:
     return warnings
 
 
+def _versions(record: dict[str, Any]) -> set[str]:
+    """The versions of the code that made an artefact; shards that were joined tell theirs."""
+    makers = [record, *record.get("made_by", [])]
+    return {maker["code"]["gud_sha256"] for maker in makers}
+
+
 def _read(path: Path, required: bool) -> tuple[dict[str, Any] | None, str]:
     """The record of a file and the status that follows from it alone."""
     if not record_path(path).is_file():
@@ -106,7 +115,7 @@ def _read(path: Path, required: bool) -> tuple[dict[str, Any] | None, str]:
         record["sha256"], record["inputs"].items(), record["code"]["gud_sha256"]
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None, "BAD RECORD"
-    return record, "OK"
+    return record, "UNVERIFIED" if record.get("verified") is False else "OK"
 
 
 def _made(record: dict[str, Any] | None) -> str:
@@ -137,12 +146,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(finding)
     for warning in version_warnings(findings):
         print(f"warning: {warning}")
-    failures = Counter(finding.status for finding in findings if finding.status != "OK")
+    failures = Counter(finding.status for finding in findings if finding.status not in PASSED)
     if failures:
         counts = ", ".join(f"{count} {status}" for status, count in failures.items())
         raise InputError(f"audit of {arguments.artefact} failed: {counts}")
-    files = sum(not finding.repeated for finding in findings)
-    print(f"all {files} files are as recorded")
+    first = Counter(finding.status for finding in findings if not finding.repeated)
+    unverified = first["UNVERIFIED"]
+    note = f", {unverified} of them UNVERIFIED downloads without a checksum" if unverified else ""
+    print(f"all {first.total()} files are as recorded{note}")
 
 
 if __name__ == "__main__":

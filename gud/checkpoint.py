@@ -6,12 +6,9 @@ the identity of the run (whatever must not change when it goes on) and a sha256 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,9 +21,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from gud.errors import InputError
+from gud.lock import locked
+from gud.progress import Stop
 from gud.provenance import atomic
 
 KEPT = 2
+UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError)
 
 log = logging.getLogger(__name__)
 
@@ -55,23 +55,9 @@ class Checkpoints:
         self.identity = json.loads(json.dumps(identity))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other writers out; raises `InputError` if there is one already."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "lock", "a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise InputError(
-                    f"checkpoints {self.folder} are being written by another run "
-                    f"({lock.read().strip() or 'unknown process'}); wait for it or stop it"
-                ) from None
-            except OSError as error:
-                log.warning("checkpoints %s cannot be locked: %s", self.folder, error.strerror)
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {platform.node()}\n")
-            lock.flush()
+    def locked(self, stop: Stop | None = None) -> Iterator[None]:
+        """Be the only writer, once the one before has ended; raises `Interrupted` on `stop`."""
+        with locked(self.folder, stop):
             for partial in self.folder.glob(".*.partial.safetensors"):
                 partial.unlink()
             yield
@@ -113,12 +99,22 @@ class Checkpoints:
         for path in self._paths():
             try:
                 step, identity, tensors = _read(path)
-            except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            except UNREADABLE as error:
                 log.warning("checkpoint %s is corrupted (%s): trying the one before", path, error)
                 continue
             self._check(path, identity)
             return Checkpoint(step, tensors)
         return None
+
+    def read(self, step: int) -> Checkpoint:
+        """The checkpoint after `step` steps; raises `InputError` if it is not to be used."""
+        path = self.path(step)
+        try:
+            _, identity, tensors = _read(path)
+        except UNREADABLE as error:
+            raise InputError(f"checkpoint {path} cannot be read here: {error}") from None
+        self._check(path, identity)
+        return Checkpoint(step, tensors)
 
     def _check(self, path: Path, identity: dict[str, Any]) -> None:
         found, asked = _leaves(identity), _leaves(self.identity)

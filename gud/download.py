@@ -94,6 +94,11 @@ def _recorded(url: str, out: Path) -> str | None:
         return None
 
 
+def _record_lacks(out: Path, verified: bool) -> bool:
+    """Whether a complete file has no record, or one from before its checksum was known."""
+    return not record_path(out).exists() or verified > read_record(out).get("verified", True)
+
+
 def _fetch(url: str, part: Path) -> None:
     match urlsplit(url).scheme:
         case "http" | "https":
@@ -179,9 +184,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     started = time.time()
     fetched = download(arguments.url, arguments.out, arguments.sha256)
-    if fetched or not record_path(arguments.out).exists():
+    verified = arguments.sha256 != UNPUBLISHED
+    if fetched or _record_lacks(arguments.out, verified):
         settings = {"url": arguments.url, "sha256": arguments.sha256}
-        verified = arguments.sha256 != UNPUBLISHED
         write_record(arguments.out, settings=settings, started=started, verified=verified)
 
 

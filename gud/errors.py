@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class InputError(ValueError):
@@ -13,11 +18,19 @@ class InputError(ValueError):
 
 
 class Interrupted(RuntimeError):
-    """Work stopped on a signal after saving its state; running the same command goes on."""
+    """Work stopped on request after saving its state; running the same command goes on."""
+
+
+class OutOfTime(Interrupted):
+    """Work stopped because its time is over; it got on, and would with another turn."""
 
 
 def command_line(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
-    """Turn `InputError` into one line on stderr and exit status 2, `Interrupted` into status 75."""
+    """Turn errors into one line on stderr and an exit status.
+
+    `InputError` and a full disk give status 2, `Interrupted` gives 75. A stderr that nobody reads
+    any more (a `tee` that was killed) changes no exit status.
+    """
 
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
@@ -27,11 +40,26 @@ def command_line(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
         try:
             main(argv)
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+            return _end(2, f"error: {error}")
         except Interrupted as stop:
-            print(f"interrupted: {stop}", file=sys.stderr)
-            return 75
-        return 0
+            return _end(75, f"interrupted: {stop}")
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            return _end(2, f"error: {error.filename or 'a file'} cannot be written: {error}")
+        return _end(0)
 
     return run
+
+
+def _end(status: int, line: str = "") -> int:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if line and stream is sys.stderr:
+                print(line, file=stream)
+            stream.flush()
+        except OSError:
+            # Python flushes once more as it exits, and would exit with another status.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return status

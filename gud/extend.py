@@ -1,13 +1,14 @@
 """Draw strips of image of any length from a model of the column-wise schedule (section 5.2).
 
-    python -m gud.extend --settings JSON --model MODEL --out STRIPS.npz
+    python -m gud.extend --settings JSON --model MODEL [--data DATA.npz] --out STRIPS.npz
 
 Writes 8-bit `strips` (strips, channels, height, width), the columns `seams` at which windows begin
 and what a picture of the window needs: `snapshot` (strips, channels, height, columns) of the window
 in the middle, the column `position` of the strip at which it begins, and `gamma` and `beta`
 (columns,) of its noising state at the `time`, for the parameter `b`. Pixels of the snapshot are in
 [-1, 1] where they are clean. The record says how gradients across the seams compare with those
-elsewhere.
+elsewhere, whether the strips drift along their length, and how the mean and variance of their
+columns compare with those of the training images (in grey levels).
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--settings", type=json.loads, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="its data set, which the strips should resemble")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args(argv)
@@ -110,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = validate(Settings, arguments.settings, "--settings")
     model = load(arguments.model, arguments.device)
     window = window_of(model, settings.parameters, settings.strip)
+    real = data.load(arguments.data, "train").numpy() if arguments.data else None
     label = f"strips {settings.experiment} {point_name(settings.parameters)}"
 
     def compute(block: np.ndarray) -> Arrays:
@@ -137,12 +140,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         np.savez(temporary, allow_pickle=False, **arrays)
     write_record(
         arguments.out,
-        inputs=[arguments.model],
+        inputs=[arguments.model, *([arguments.data] if arguments.data else [])],
         settings=arguments.settings,
         seed=settings.seed,
         started=started,
         device=arguments.device,
-        statistics=seams.summary(arrays["strips"], arrays["seams"]),
+        statistics=seams.summary(arrays["strips"], arrays["seams"], real),
     )
     finish(arguments.out, key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from gud.settings import NonNegative
 
 FROZEN, ACTIVE, TO_COME = "#F0E442", "#009E73", "#0072B2"
 """Yellow, green and blue of Okabe and Ito."""
+MOST = 3
+"""Strips that are drawn, the first ones."""
 LEFT = 0.6
 """Part of the figure's width that the strips take."""
 
@@ -38,10 +41,12 @@ def load_strips(path: Path) -> Arrays:
 
 @style()
 def draw_figure7(arrays: Arrays, labels: Figure7) -> Figure:
-    """All strips (left); the window in the middle of one of them at its time t (right)."""
-    strips = arrays["strips"]
-    if labels.strip >= len(strips):
-        raise InputError(f"strip = {labels.strip} must be less than the {len(strips)} strips")
+    """Strips (left); the window in the middle of one of them at its time t (right)."""
+    if labels.strip >= len(arrays["strips"]):
+        raise InputError(
+            f"strip = {labels.strip} must be less than the {len(arrays['strips'])} strips"
+        )
+    strips = arrays["strips"][:MOST]
     count, _, rows, width = strips.shape
     height = count * (LEFT * WIDTH * rows / width + 0.08)
     figure = Figure(figsize=(WIDTH, max(2.1, height + 0.6)), layout="constrained")
@@ -132,5 +137,11 @@ def _strip_note(arrays: Arrays) -> str:
         note += (
             f" Mean gradient across these seams over that elsewhere: {ratio.value:.2f} ± "
             f"{ratio.stderr:.2f}."
+        )
+    slope, _ = seams.drift(arrays["strips"])
+    if math.isfinite(slope.stderr):
+        note += (
+            f" Drift of the mean of a column along {len(arrays['strips'])} strips: "
+            f"{slope.value:.2f} ± {slope.stderr:.2f} grey levels per column."
         )
     return f"{note} Right: strip and window (between the lines) half-way; values clipped."

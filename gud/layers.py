@@ -65,6 +65,26 @@ def position_embedding(
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+class Dropout(nn.Dropout):
+    """Dropout that does not depend on how a batch is split among processes.
+
+    Each process draws the mask of the whole batch from its default generator, which must be in the
+    same state in each, and takes the part of its own share.
+
+    Attributes:
+        rank: number of this process, whose share of the batch is the one of that number.
+        shares: number of processes, by default this one alone: then this is `nn.Dropout`.
+    """
+
+    rank, shares = 0, 1
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.shares == 1 or not self.training:
+            return super().forward(input)
+        ones = torch.cat([torch.ones_like(input)] * self.shares)
+        return input * super().forward(ones).chunk(self.shares)[self.rank]
+
+
 class Resample(nn.Module):
     """Filter with the separable FIR kernel [1, 3, 3, 1] and change the image size by 2.
 
@@ -142,7 +162,7 @@ class ResidualBlock(nn.Module):
         self.conv_in = conv(inputs, outputs, 3)
         self.conv_out = conv(outputs, outputs, 3, scale=0.0)
         self.bias = dense(condition, outputs)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         plain = inputs == outputs and mode is None
         self.skip = nn.Identity() if plain else conv(inputs, outputs, 1)
         self.attention = AttentionBlock(outputs) if attention else nn.Identity()

@@ -1,10 +1,11 @@
-"""Bits/dim of test images under a trained model, at one point of its schedule family.
+"""Bits/dim of test images under a trained model, at points of its schedule family.
 
-    python -m gud.nll --settings JSON --model MODEL --data DATA.npz --out FILE.npz
+    python -m gud.nll --settings JSON --model MODEL --data DATA.npz --out FOLDER/jobs/NAME.json
 
-Writes `bits_per_dim` (images, probes), `index` (images,) of the images in the test split and
-`evaluations` (blocks,) of the network. Images, dequantisation noise and probes are the same at
-every point, so that differences between points have a small (paired) error.
+Computes shards (`gud.shards`) of the artefacts FOLDER/POINT.npz: `bits_per_dim` (images, probes),
+`index` (images,) of the images in the test split and `evaluations` (shards,) of the network.
+Images, dequantisation noise and probes are the same at every point, so that differences between
+points have a small (paired) error.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gud import data
-from gud.blocks import Arrays, compute_blocks, fingerprint, finish
+from gud.devices import resolve_device
 from gud.errors import InputError, command_line
 from gud.likelihood import bits_per_dim, log_likelihood, noise_data
 from gud.model import Model, load
-from gud.provenance import atomic, write_record
 from gud.randomness import ImageStreams, generator
 from gud.schedules import Schedule
-from gud.settings import point_name
+from gud.settings import validate
+from gud.shards import Arrays, Shards, run_job
+from gud.tasks import LikelihoodJob
 
 
 def image_bits(
@@ -98,52 +99,38 @@ def choose_images(available: int, wanted: int, seed: int, source: Path) -> np.nd
 
 @command_line
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--settings", type=json.loads, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, required=True, help="the receipt, FOLDER/jobs/*.json")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     arguments = parser.parse_args(argv)
-    started = time.time()
-    settings, likelihood = arguments.settings, arguments.settings["likelihood"]
-    model = load(arguments.model, arguments.device)
-    schedule = model.schedule(**settings["parameters"])
+    job = validate(LikelihoodJob, arguments.settings, "--settings")
+    device = resolve_device(arguments.device)
+    model = load(arguments.model, device)
     test = data.load(arguments.data, "test")
-    index = choose_images(len(test), likelihood["images"], settings["seed"], arguments.data)
+    index = choose_images(len(test), job.likelihood.images, job.seed, arguments.data)
+    likelihood = job.likelihood.model_dump()
 
-    def compute(block: np.ndarray) -> Arrays:
+    def evaluate(shards: Shards, numbers: np.ndarray) -> Arrays:
+        schedule = model.schedule(**shards.settings["parameters"])
+        chosen = index[numbers]
         bits, evaluations = image_bits(
-            model, schedule, test[block], block.tolist(), likelihood, settings["seed"]
+            model, schedule, test[chosen], chosen.tolist(), likelihood, job.seed
         )
+        if not bits.isfinite().all():
+            raise InputError(f"the likelihood of some images under {arguments.model} is not finite")
         return {
             "bits_per_dim": bits.numpy(),
-            "index": block,
+            "index": chosen,
             "evaluations": np.array([evaluations]),
         }
 
-    key = fingerprint(settings, [arguments.model, arguments.data])
-    arrays = compute_blocks(
-        index,
-        likelihood["batch_size"],
-        compute,
-        out=arguments.out,
-        key=key,
-        label=f"nll {settings['experiment']} {point_name(settings['parameters'])}",
+    inputs = [arguments.model, arguments.data]
+    run_job(
+        arguments.settings, "likelihood", inputs, evaluate, out=arguments.out, device=device.type
     )
-    if not np.isfinite(arrays["bits_per_dim"]).all():
-        raise InputError(f"the likelihood of some images under {arguments.model} is not finite")
-    with atomic(arguments.out) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
-    write_record(
-        arguments.out,
-        inputs=[arguments.model, arguments.data],
-        settings=settings,
-        seed=settings["seed"],
-        started=started,
-        device=arguments.device,
-    )
-    finish(arguments.out, key)
 
 
 if __name__ == "__main__":

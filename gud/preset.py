@@ -184,14 +184,22 @@ def experiments_of(figure: Section) -> list[str]:
     return [values[key] for key in keys if key in values] + values.get("experiments", [])
 
 
+class JobBatches(Section):
+    """Batches of images that one job computes."""
+
+    nll: Positive
+    samples: Positive
+
+
 class Compute(Section):
-    """What one job of the workflow asks for; memory and time grow with each attempt."""
+    """What one job of the workflow does and asks for; memory and time grow with each attempt."""
 
     gpu: NonNegative
     threads: Positive
     mem_mb: Positive
     train_minutes: Positive
     evaluate_minutes: Positive
+    job_batches: JobBatches
 
 
 class Preset(Section):

@@ -23,7 +23,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gud import data
-from gud.blocks import Arrays, compute_blocks, fingerprint, finish
+from gud.devices import resolve_device
 from gud.errors import InputError, command_line
 from gud.model import Model, load
 from gud.noising import NoisingState
@@ -33,6 +33,7 @@ from gud.randomness import ImageStreams, generator
 from gud.samplers import sample_euler_maruyama
 from gud.schedules import Schedule
 from gud.settings import Parameters, Section, point_name, validate
+from gud.shards import Arrays, Shards, compute_all
 from gud.tasks import ReconstructionSettings
 
 
@@ -107,12 +108,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     arguments = parser.parse_args(argv)
     started = time.time()
     settings = validate(Settings, arguments.settings, "--settings")
     section = settings.reconstruction
-    model = load(arguments.model, arguments.device)
+    device = resolve_device(arguments.device)
+    model = load(arguments.model, device)
     schedule = model.schedule(**settings.parameters)
     test = data.load(arguments.data, "test")
     if section.images > len(test):
@@ -122,7 +124,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     order = torch.randperm(len(test), generator=generator("cpu", settings.seed, "test images"))
 
-    def compute(block: np.ndarray) -> Arrays:
+    def evaluate(shards: Shards, numbers: np.ndarray) -> Arrays:
+        block = order[numbers].numpy()
         noised, decoded = reconstruct(
             model, schedule, test[block], block.tolist(), section, settings.seed
         )
@@ -133,26 +136,20 @@ def main(argv: Sequence[str] | None = None) -> None:
             "index": block,
         }
 
-    key = fingerprint(arguments.settings, [arguments.model, arguments.data])
-    arrays = compute_blocks(
-        order[: section.images].numpy(),
-        section.batch_size,
-        compute,
-        out=arguments.out,
-        key=key,
-        label=f"reconstructions {settings.experiment} {point_name(settings.parameters)}",
-    )
+    inputs = (arguments.model, arguments.data)
+    shards = Shards(arguments.out, arguments.settings, inputs, section.images, section.batch_size)
+    label = f"reconstructions {settings.experiment} {point_name(settings.parameters)}"
+    arrays = compute_all(shards, evaluate, label=label, device=device.type)
     with atomic(arguments.out) as temporary:
         np.savez(temporary, allow_pickle=False, time=np.array(section.time), **arrays)
     write_record(
         arguments.out,
-        inputs=[arguments.model, arguments.data],
+        inputs=inputs,
         settings=arguments.settings,
         seed=settings.seed,
         started=started,
-        device=arguments.device,
+        device=device.type,
     )
-    finish(arguments.out, key)
 
 
 if __name__ == "__main__":

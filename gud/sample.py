@@ -1,8 +1,9 @@
-"""Draw images from a trained model, at one point of its schedule family.
+"""Draw images from a trained model, at points of its schedule family.
 
-    python -m gud.sample --settings JSON --model MODEL --out FILE.npz
+    python -m gud.sample --settings JSON --model MODEL --out FOLDER/jobs/NAME.json
 
-Writes 8-bit `images` (images, channels, height, width). Image n is drawn from the same random
+Computes shards (`gud.shards`) of the artefacts FOLDER/POINT.npz: 8-bit `images` (images, channels,
+height, width) and `evaluations` (shards,) of the network. Image n is drawn from the same random
 numbers at every point.
 """
 
@@ -12,21 +13,18 @@ import argparse
 import functools
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from gud.blocks import Arrays, compute_blocks, fingerprint, finish
+from gud.devices import resolve_device
 from gud.errors import InputError, command_line
 from gud.model import Model, load
 from gud.progress import progress
-from gud.provenance import atomic, write_record
 from gud.randomness import ImageStreams
 from gud.samplers import (
     ancestral_step,
@@ -36,7 +34,9 @@ from gud.samplers import (
     sample_sde,
 )
 from gud.schedules import Schedule
-from gud.settings import point_name
+from gud.settings import validate
+from gud.shards import Arrays, Shards, run_job
+from gud.tasks import SamplingJob
 
 STEPS = {"euler_maruyama": euler_maruyama_step, "ancestral": ancestral_step}
 
@@ -81,45 +81,27 @@ def draw_images(
 
 @command_line
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--settings", type=json.loads, required=True)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, required=True, help="the receipt, FOLDER/jobs/*.json")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     arguments = parser.parse_args(argv)
-    started = time.time()
-    settings, sampling = arguments.settings, arguments.settings["sampling"]
-    model = load(arguments.model, arguments.device)
-    schedule = model.schedule(**settings["parameters"])
-    label = f"samples {settings['experiment']} {point_name(settings['parameters'])}"
+    job = validate(SamplingJob, arguments.settings, "--settings")
+    device = resolve_device(arguments.device)
+    model = load(arguments.model, device)
+    sampling = job.sampling.model_dump()
 
-    def compute(block: np.ndarray) -> Arrays:
+    def evaluate(shards: Shards, numbers: np.ndarray) -> Arrays:
+        schedule = model.schedule(**shards.settings["parameters"])
+        label = f"samples {job.experiment} {shards.out.stem} from {numbers[0]}"
         images, evaluations = draw_images(
-            model, schedule, block.tolist(), sampling, settings["seed"], f"{label} from {block[0]}"
+            model, schedule, numbers.tolist(), sampling, job.seed, label
         )
         return {"images": images.numpy(), "evaluations": np.array([evaluations])}
 
-    key = fingerprint(settings, [arguments.model])
-    arrays = compute_blocks(
-        np.arange(sampling["images"]),
-        sampling["batch_size"],
-        compute,
-        out=arguments.out,
-        key=key,
-        label=label,
-    )
-    with atomic(arguments.out) as temporary:
-        np.savez(temporary, images=arrays["images"])
-    write_record(
-        arguments.out,
-        inputs=[arguments.model],
-        settings=settings,
-        seed=settings["seed"],
-        started=started,
-        device=arguments.device,
-        evaluations=int(arrays["evaluations"].max()),
-    )
-    finish(arguments.out, key)
+    inputs = [arguments.model]
+    run_job(arguments.settings, "sampling", inputs, evaluate, out=arguments.out, device=device.type)
 
 
 if __name__ == "__main__":

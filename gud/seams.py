@@ -1,4 +1,7 @@
-"""Whether strips betray how they were made: gradients across seams, and drift along the strip."""
+"""Whether strips betray how they were made.
+
+Gradients across seams, drift along the strip, and columns unlike those of real images.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from gud.errors import InputError
 from gud.points import standard_error
 
 Images = Shaped[np.ndarray, "strips channels height width"]
+RealImages = Shaped[np.ndarray, "images channels rows columns"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,56 @@ def seam_statistic(strips: Images, seams: Integer[np.ndarray, " seams"]) -> Esti
     return Estimate(ratio, standard_error(across - ratio * elsewhere) / elsewhere.mean())
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """A moment of the columns of strips beside that of the columns of real images.
+
+    Args:
+        strips: mean over columns; its error is that over independent strips.
+        real, spread: mean and standard deviation over the columns of real images.
+        within: fraction of the strips' columns within two spreads of `real`.
+        real_within: the same of the columns of real images.
+    """
+
+    strips: Estimate
+    real: float
+    spread: float
+    within: float
+    real_within: float
+
+
 def column_moments(
-    strips: Images,
-) -> tuple[Float[np.ndarray, " width"], Float[np.ndarray, " width"]]:
-    """Mean and variance of each column over strips, channels and rows."""
-    values = strips.astype(np.float64)
-    return values.mean((0, 1, 2)), values.var((0, 1, 2))
+    images: Images,
+) -> tuple[Float[np.ndarray, "strips width"], Float[np.ndarray, "strips width"]]:
+    """Mean and variance, over channels and rows, of each column of each image."""
+    values = images.astype(np.float64)
+    return values.mean((1, 2)), values.var((1, 2))
+
+
+def likeness(strips: Images, real: RealImages) -> tuple[Likeness, Likeness]:
+    """How the mean and the variance of single columns of strips compare with those of real images.
+
+    Args:
+        strips: independent of each other.
+        real: in the same unit, with as many channels and rows.
+    """
+    if strips.shape[1:3] != real.shape[1:3]:
+        raise InputError(
+            f"strips of {strips.shape[1:3]} channels and rows cannot be held against images of "
+            f"{real.shape[1:3]}, expected as many"
+        )
+    ours, theirs = column_moments(strips), column_moments(real)
+    mean, variance = (_likeness(a, b) for a, b in zip(ours, theirs, strict=True))
+    return mean, variance
+
+
+def _likeness(
+    ours: Float[np.ndarray, "strips width"], real: Float[np.ndarray, "images columns"]
+) -> Likeness:
+    centre, spread = float(real.mean()), float(real.std())
+    within, real_within = (float((abs(x - centre) <= 2 * spread).mean()) for x in (ours, real))
+    estimate = Estimate(float(ours.mean()), standard_error(ours.mean(1)))
+    return Likeness(estimate, centre, spread, within, real_within)
 
 
 def drift(strips: Images) -> tuple[Estimate, Estimate]:
@@ -70,14 +118,24 @@ def drift(strips: Images) -> tuple[Estimate, Estimate]:
     return first, second
 
 
-def summary(strips: Images, seams: Integer[np.ndarray, " seams"]) -> dict[str, float | None]:
-    """All of the above as JSON values; None for what these strips cannot tell."""
+def summary(
+    strips: Images, seams: Integer[np.ndarray, " seams"], real: RealImages | None = None
+) -> dict[str, float | None]:
+    """All of the above as JSON values, without `real` no likeness; None for what is not known."""
     mean, variance = drift(strips)
     estimates = {"mean_per_column": mean, "variance_per_column": variance}
     if len(seams) >= 2 and np.diff(seams).min() >= 2:
         estimates["seam_gradient"] = seam_statistic(strips, seams)
-    return {
-        key: number if math.isfinite(number) else None
-        for name, estimate in estimates.items()
-        for key, number in ((name, estimate.value), (f"{name}_stderr", estimate.stderr))
-    }
+    numbers: dict[str, float] = {}
+    if real is not None:
+        for name, found in zip(("mean", "variance"), likeness(strips, real), strict=True):
+            estimates[f"column_{name}"] = found.strips
+            numbers |= {
+                f"column_{name}_real": found.real,
+                f"column_{name}_real_spread": found.spread,
+                f"column_{name}_within": found.within,
+                f"column_{name}_real_within": found.real_within,
+            }
+    for name, estimate in estimates.items():
+        numbers |= {name: estimate.value, f"{name}_stderr": estimate.stderr}
+    return {key: number if math.isfinite(number) else None for key, number in numbers.items()}

@@ -229,6 +229,14 @@ def point_name(parameters: Parameters) -> str:
     return ",".join(f"{key}={parameters[key]:g}" for key in sorted(parameters))
 
 
+def parameters_of_point(name: str) -> Parameters:
+    """The inverse of `point_name`."""
+    try:
+        return {key: float(value) for key, value in (part.split("=") for part in name.split(","))}
+    except ValueError:
+        raise InputError(f"point {name!r} must read like a=0.4,r=0") from None
+
+
 def validate(section: type[S], raw: Any, source: str) -> S:
     """`raw` as a section; an `InputError` names the first wrong key, its value, what is allowed."""
     try:

@@ -12,6 +12,8 @@ from torch import Tensor
 from torchdiffeq._impl.odeint import SOLVERS
 from torchdiffeq._impl.rk_common import RKAdaptiveStepsizeODESolver, _ButcherTableau
 
+from gud.errors import InputError
+
 Y = TypeVar("Y", bound=Tensor | tuple[Tensor, ...])
 INSIDE = 1e-12
 """Distance from its ends, as part of an interval, up to which velocities are evaluated."""
@@ -107,6 +109,9 @@ def odeint(
         method: an adaptive method of torchdiffeq or "tsit5"; with `steps`, one of its fixed-step
             methods.
         steps: number of equal steps in each interval.
+
+    Raises:
+        InputError: if the velocity is not finite.
     """
     for start, end in pairwise(times):
         y = _interval(velocity, y, start, end, steps, method=method, rtol=rtol, atol=atol)
@@ -126,7 +131,11 @@ def _interval(
     grid = torch.linspace(start, end, (steps or 1) + 1, dtype=torch.float64, device=device)
 
     def inside(t: Tensor, y: Y) -> Y:
-        return velocity(t.double().clamp(low, high), y)
+        t = t.double().clamp(low, high)
+        dy = velocity(t, y)
+        if not all(v.isfinite().all() for v in (dy if isinstance(dy, tuple) else (dy,))):
+            raise InputError(f"the right-hand side of the ODE is not finite at t = {t.item():.4g}")
+        return dy
 
     options = {"grid_constructor": lambda *_: grid} if steps else {"step_t": grid[1:]}
     solution = torchdiffeq.odeint(inside, y, grid[[0, -1]], options=options, **settings)

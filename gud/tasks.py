@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from gud.settings import Fraction, Name, NonNegative, Positive, PositiveFloat, Section
 
+Ranges = dict[str, tuple[NonNegative, Positive]]
+"""The images of each point that one job computes, from the first to before the last."""
+
 
 class Likelihood(Section):
     """Settings of the probability-flow likelihood (App. B)."""
@@ -93,3 +96,23 @@ class ReconstructionSettings(Section):
     keys: Positive
     time: Annotated[float, Field(gt=0, le=1)]
     steps: Positive
+
+
+class LikelihoodJob(Section):
+    """The likelihood of images at points of one experiment."""
+
+    experiment: Name
+    prior: str
+    seed: int
+    likelihood: Likelihood
+    points: Ranges
+
+
+class SamplingJob(Section):
+    """Samples at points of one experiment."""
+
+    experiment: Name
+    prior: str
+    seed: int
+    sampling: Sampling
+    points: Ranges

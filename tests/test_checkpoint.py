@@ -1,13 +1,20 @@
 import logging
+import os
 import resource
+import shutil
+import subprocess
+import sys
+import threading
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gud import lock
 from gud.checkpoint import Checkpoints, flatten_optimizer, group, restore_optimizer, ungroup
-from gud.errors import InputError
+from gud.errors import InputError, Interrupted
+from gud.progress import Stop
 
 IDENTITY = {"seed": 0, "training": {"learning_rate": 0.1, "multipliers": [1, 2]}, "data": "ab"}
 
@@ -114,14 +121,63 @@ def test_another_identity_is_refused_naming_what_differs_and_the_way_out(checkpo
     assert "seed" not in message and "multipliers" not in message
 
 
-def test_a_second_writer_is_refused_until_the_first_has_gone(tmp_path):
+def test_a_second_writer_waits_until_the_first_has_gone(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(lock, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(lock, "REPEAT_SECONDS", 0.05)
+    store = Checkpoints(tmp_path, IDENTITY)
+    script = (
+        "import sys, time; from gud.checkpoint import Checkpoints\n"
+        "with Checkpoints(sys.argv[1], {}).locked(): print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as holder, caplog.at_level(logging.INFO):
+        holder.stdout.readline()
+        threading.Timer(0.5, holder.kill).start()
+        with store.locked():
+            assert holder.wait() != 0
+            store.save(1, tensors())
+    assert len(caplog.messages) > 1
+    for message in caplog.messages:
+        assert f"process {holder.pid} on" in message and str(tmp_path) in message
+
+
+def test_a_request_to_stop_ends_the_wait(tmp_path):
     first, second = (Checkpoints(tmp_path, IDENTITY) for _ in range(2))
-    refused = pytest.raises(InputError, match="another run .process")
-    with first.locked(), refused, second.locked():
+    stop = Stop("SIGTERM")
+    waits = pytest.raises(
+        Interrupted, match=f"SIGTERM while {tmp_path} .* by process {os.getpid()}"
+    )
+    with first.locked(), waits, second.locked(stop):
         pass
-    with second.locked():
+    with second.locked(stop):
         second.save(1, tensors())
     assert second.load().step == 1
+
+
+def test_the_lock_of_a_deleted_folder_keeps_nobody_out_of_a_new_one(tmp_path):
+    store = Checkpoints(tmp_path / "checkpoints", IDENTITY)
+    with store.locked():
+        shutil.rmtree(store.folder)
+        with store.locked(Stop("SIGTERM")):
+            store.save(1, tensors())
+            with pytest.raises(Interrupted), store.locked(Stop("SIGTERM")):
+                pass
+
+
+def test_a_checkpoint_is_read_by_its_step(checkpoints):
+    for step in (1, 2):
+        checkpoints.save(step, tensors(step))
+    assert same_bits(checkpoints.read(1).tensors, tensors(1))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a checkpoint"])
+def test_a_checkpoint_asked_for_by_its_step_must_be_readable(checkpoints, content):
+    path = checkpoints.path(3)
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"checkpoint {path} cannot be read here"):
+        checkpoints.read(3)
 
 
 def test_what_a_killed_writer_left_behind_is_removed(tmp_path):

@@ -97,6 +97,22 @@ def test_the_first_columns_of_the_middle_window_are_those_of_the_strip():
     )
 
 
+def test_record_holds_the_strips_against_the_training_images(command, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (50, 3, SIZE, SIZE), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", train=images, test=images[:1])
+    assert main([*command(), "--data", str(tmp_path / "data.npz")]) == 0
+    record = read_record(tmp_path / "strips.npz")
+    assert set(record["inputs"]) == {"model.safetensors", "data.npz"}
+    statistics = record["statistics"]
+    strips = load(tmp_path / "strips.npz")["strips"].astype(float)
+    assert statistics["column_mean"] == pytest.approx(strips.mean())
+    assert statistics["column_mean_real"] == pytest.approx(images.mean())
+    spread = images.mean((1, 2)).std()
+    assert statistics["column_mean_real_spread"] == pytest.approx(spread)
+    near = abs(strips.mean((1, 2)) - images.mean()) <= 2 * spread
+    assert statistics["column_mean_within"] == pytest.approx(near.mean())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

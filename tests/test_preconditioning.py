@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from test_losses import ExactNoise, statistics
-from test_train import RUN, SIZE
+from test_losses import SIZE, ExactNoise, statistics
+from training_runs import RUN
 
 from gud.model import Model
 from gud.noising import NoisingState

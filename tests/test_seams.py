@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gud.errors import InputError
-from gud.seams import column_moments, drift, seam_statistic, summary
+from gud.seams import column_moments, drift, likeness, seam_statistic, summary
 
 WIDTH, SHIFT = 60, 4
 SEAMS = np.arange(SHIFT, 48, SHIFT)
@@ -48,10 +48,49 @@ def test_drift_of_mean_and_variance_is_found_within_its_standard_error():
         assert abs(slope.value) < 4 * slope.stderr
 
 
-def test_column_moments_are_over_all_but_the_column():
-    strips = np.array([[[[0, 2]], [[4, 2]]]], dtype=np.uint8)
+def test_column_moments_are_over_channels_and_rows():
+    strips = np.array([[[[0, 2]], [[4, 2]]], [[[1, 5]], [[1, 7]]]], dtype=np.uint8)
     mean, variance = column_moments(strips)
-    assert mean.tolist() == [2, 2] and variance.tolist() == [4, 0]
+    assert mean.tolist() == [[2, 2], [1, 6]] and variance.tolist() == [[4, 0], [0, 1]]
+
+
+def columns_of(count, width, level=0.0, scale=1.0, seed=0):
+    """Images whose columns are independent: mean N(level, 0.01), unit pixels times `scale`."""
+    rng = np.random.default_rng(seed)
+    offsets = level + 0.1 * rng.standard_normal((count, 1, 1, width))
+    return offsets + scale * rng.standard_normal((count, 3, 5, width))
+
+
+def test_strips_of_the_same_columns_are_like_real_ones_and_their_errors_are_stated_rightly():
+    real = columns_of(2000, 8, seed=1)
+    found = [likeness(columns_of(20, WIDTH, seed=seed), real) for seed in range(100, 200)]
+    # Real moments: mean and its spread, then the variance of 15 pixels, biased, and its spread.
+    expected = [(0, 0.01 + 1 / 15), (14 / 15, 2 * 14 / 15**2)]
+    for parts, (centre, square) in zip(zip(*found, strict=True), expected, strict=True):
+        values = np.array([part.strips.value for part in parts])
+        stated = np.mean([part.strips.stderr for part in parts])
+        assert stated == pytest.approx(values.std(), rel=0.2)
+        assert abs(values.mean() - centre) < 4 * values.std() / math.sqrt(len(values))
+        assert parts[0].real == pytest.approx(centre, abs=4 * math.sqrt(square / 16000))
+        assert parts[0].spread == pytest.approx(math.sqrt(square), rel=0.05)
+        within = np.mean([part.within for part in parts])
+        assert within == pytest.approx(parts[0].real_within, abs=0.01) and within > 0.94
+
+
+def test_unlike_columns_are_found_in_the_moment_that_differs():
+    real = columns_of(2000, 8, seed=1)
+    bright, rough = columns_of(20, WIDTH, level=1.0), columns_of(20, WIDTH, scale=1.7)
+    mean, variance = likeness(bright, real)
+    assert mean.strips.value - mean.real > 20 * mean.strips.stderr and mean.within < 0.1
+    assert variance.within > 0.9
+    mean, variance = likeness(rough, real)
+    assert variance.strips.value - variance.real > 20 * variance.strips.stderr
+    assert variance.within < 0.5 and abs(mean.strips.value) < 4 * mean.strips.stderr
+
+
+def test_real_images_with_other_rows_are_refused():
+    with pytest.raises(InputError, match="expected as many"):
+        likeness(walk(2), np.zeros((4, 3, 6, 8)))
 
 
 def test_a_single_strip_cannot_tell_the_error_of_its_drift_nor_adjacent_seams_their_gradient():

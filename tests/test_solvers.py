@@ -5,6 +5,7 @@ import pytest
 import torch
 import torchdiffeq
 
+from gud.errors import InputError
 from gud.solvers import Tsit5, odeint
 
 
@@ -151,3 +152,11 @@ def test_fixed_step_method_takes_exactly_its_steps_in_each_interval():
 
     odeint(velocity, START, [0.0, 0.3, 1.0], method="rk4", rtol=1.0, atol=1.0, steps=7)
     assert calls == 2 * 7 * 4
+
+
+def test_a_velocity_that_is_not_finite_is_refused_with_its_time():
+    def velocity(t, y):
+        return y if t < 0.5 else y / 0
+
+    with pytest.raises(InputError, match=r"not finite at t = 0\.[5-9]"):
+        odeint(velocity, torch.ones(3), [0.0, 1.0], method="tsit5", rtol=1e-3, atol=1e-3)

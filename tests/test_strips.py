@@ -11,7 +11,7 @@ from gud.errors import InputError
 from gud.processes import OrnsteinUhlenbeck
 from gud.randomness import ImageStreams
 from gud.samplers import ancestral_step, euler_maruyama_step, prior_sample
-from gud.seams import drift, seam_statistic
+from gud.seams import drift, likeness, seam_statistic
 from gud.sequential import column_schedule
 from gud.strips import clean, generate_strips, slide, sliding_window
 
@@ -100,6 +100,26 @@ def test_columns_have_the_mean_and_variance_of_the_process_and_do_not_drift(stat
     assert abs(mean).max() < 4.5 and abs(variance).max() < 4.5
     for slope in drift(strips):
         assert abs(slope.value) < 4 * slope.stderr
+
+
+def test_columns_are_like_those_of_the_process_and_a_drift_put_in_is_found(stationary):
+    """Real images: draws of the process itself; 20 strips make the rows of one."""
+    strips, _ = stationary
+    rng = np.random.default_rng(0)
+    shape = (len(strips) // 20, 1, 20)
+    real = LEVEL + rng.multivariate_normal(np.zeros(L), COVARIANCE, shape)
+    images = strips.reshape(*shape, -1)
+    for moment in likeness(images, real):
+        error = np.hypot(moment.strips.stderr, moment.spread / np.sqrt(shape[0]))
+        assert abs(moment.strips.value - moment.real) < 4 * error
+        assert abs(moment.within - moment.real_within) < 0.05
+    across = np.linspace(-0.5, 0.5, images.shape[-1]) * np.sqrt(VARIANCE)
+    brighter, _ = drift(images + across)
+    _, rougher = drift(LEVEL + (images - LEVEL) * (1 + across))
+    for slope in (brighter, rougher):
+        assert slope.value > 8 * slope.stderr
+    mean, _ = likeness(images + 4 * across, real)
+    assert mean.within < mean.real_within - 0.1
 
 
 def test_neighbours_correlate_across_seams_as_everywhere(stationary):

@@ -1,131 +1,36 @@
-import csv
 import json
 import logging
-import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from training_runs import (
+    RUN,
+    losses,
+    make_files,
+    run,
+    start,
+    steps_saved,
+    wait_for_checkpoints,
+    weights,
+)
 
-from gud.checkpoint import Checkpoints
 from gud.model import load
 from gud.provenance import read_record, sha256
-from gud.representation import Statistics, fit
-from gud.settings import validate
-from gud.train import RunSettings, Training, main
+from gud.representation import fit
 
-SIZE = 8
 KILLS = 10
-RUN: dict[str, Any] = {
-    "experiment": "tiny",
-    "seed": 3,
-    "model": {
-        "basis": {"name": "fourier"},
-        "prior": "isotropic",
-        "process": "ou",
-        "schedule": {
-            "name": "soft_conditioning",
-            "gamma_denoise": -5.0,
-            "gamma_noise": "auto",
-            "time_power": 0.5,
-            "ranges": {"a": [0.5, 1.5], "r": [0.0, 1.0]},
-        },
-        "preconditioning": "none",
-        "network": {
-            "name": "ncsnpp",
-            "width": 8,
-            "multipliers": [1],
-            "blocks": 1,
-            "attention": [],
-            "dropout": 0.1,
-            "gamma_width": 8,
-            "gamma_blocks": 1,
-            "time_scale": 10.0,
-        },
-    },
-    "training": {
-        "steps": 120,
-        "batch_size": 16,
-        "learning_rate": 5e-3,
-        "warmup_steps": 10,
-        "gradient_clip": 1.0,
-        "ema": 0.9,
-        "flip": True,
-        "precision": "auto",
-        "checkpoint_every": 5,
-        "log_every": 7,
-    },
-}
-
-
-def run_settings(**changes) -> dict:
-    """RUN with other values; those of `training` by their own names."""
-    training = {key: changes.pop(key) for key in list(changes) if key in RUN["training"]}
-    return RUN | changes | {"training": RUN["training"] | training}
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> tuple[Path, Path]:
-    """A data set of smooth images and its statistics."""
-    folder = tmp_path_factory.mktemp("data")
-    random_numbers = np.random.default_rng(0)
-    coarse = random_numbers.normal(128, 45, (200, 3, 2, 2)).repeat(4, 2).repeat(4, 3)
-    images = (coarse + random_numbers.normal(0, 5, coarse.shape)).clip(0, 255).astype(np.uint8)
-    np.savez(folder / "data.npz", train=images[:150], test=images[150:])
-    statistics = fit(torch.from_numpy(images[:150]), {"name": "fourier"})
-    save_file(statistics.tensors(), folder / "statistics.safetensors")
-    return folder / "data.npz", folder / "statistics.safetensors"
-
-
-def arguments(files, out: Path, settings: dict) -> list[str]:
-    data, statistics = map(str, files)
-    inputs = ["--data", data, "--statistics", statistics]
-    return ["--settings", json.dumps(settings), *inputs, "--out", str(out), "--device", "cpu"]
-
-
-def start(files, folder: Path) -> subprocess.Popen:
-    """The real program, in a process of its own."""
-    command = [sys.executable, "-m", "gud.train"]
-    return subprocess.Popen(
-        command + arguments(files, folder / "model.safetensors", RUN),
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(files, folder: Path, **changes) -> int:
-    return main(arguments(files, folder / "model.safetensors", run_settings(**changes)))
-
-
-def weights(folder: Path) -> dict[str, bytes]:
-    tensors = load_file(folder / "model.safetensors")
-    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
-
-
-def losses(folder: Path) -> list[tuple[str, str]]:
-    with open(folder / "training.csv") as file:
-        return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
-
-
-def steps_saved(folder: Path) -> list[int]:
-    return sorted(int(path.stem[5:]) for path in (folder / "checkpoints").glob("step-*"))
-
-
-def wait_for_checkpoints(process: subprocess.Popen, folder: Path, count: int) -> None:
-    before = max(steps_saved(folder), default=0)
-    enough = before + count * RUN["training"]["checkpoint_every"]
-    while process.poll() is None and max(steps_saved(folder), default=0) < enough:
-        time.sleep(1e-3)
+    return make_files(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +40,6 @@ def uninterrupted(files, tmp_path_factory) -> Path:
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     return folder
-
-
-@pytest.fixture
-def training(files) -> Training:
-    images = torch.from_numpy(np.load(files[0])["train"])
-    settings = validate(RunSettings, run_settings(precision="float32"), "test")
-    return Training(settings, images, Statistics.load(files[1]), torch.device("cpu"))
 
 
 def test_a_run_killed_ten_times_ends_with_the_bits_of_an_uninterrupted_one(
@@ -162,24 +60,6 @@ def test_a_run_killed_ten_times_ends_with_the_bits_of_an_uninterrupted_one(
     assert process.returncode == 0, errors
     assert weights(tmp_path) == weights(uninterrupted)
     assert losses(tmp_path) == losses(uninterrupted)
-
-
-def test_sigterm_writes_a_checkpoint_of_the_last_step_and_the_run_goes_on_to_the_same_bits(
-    files, uninterrupted, tmp_path
-):
-    process = start(files, tmp_path)
-    wait_for_checkpoints(process, tmp_path, 2)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate()
-    assert process.returncode == 75
-    step = int(re.search(r"interrupted: tiny: SIGTERM after step (\d+) of 120;", errors)[1])
-    assert steps_saved(tmp_path)[-1] == step
-    assert not (tmp_path / "model.safetensors").exists()
-    process = start(files, tmp_path)
-    _, errors = process.communicate()
-    assert f"goes on after step {step}" in errors
-    assert process.returncode == 0
-    assert weights(tmp_path) == weights(uninterrupted)
 
 
 def test_training_lowers_the_loss(uninterrupted):
@@ -253,13 +133,6 @@ def test_checkpoints_of_other_data_are_refused(files, tmp_path, capsys):
     assert f"data = {json.dumps(sha256(files[0]))}" in capsys.readouterr().err
 
 
-def test_a_second_run_into_the_same_folder_is_refused(files, tmp_path, capsys):
-    with Checkpoints(tmp_path / "checkpoints", {}).locked():
-        assert run(files, tmp_path, steps=6) == 2
-    assert "are being written by another run" in capsys.readouterr().err
-    assert not (tmp_path / "model.safetensors").exists()
-
-
 def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_finite_checkpoints(
     files, tmp_path, capsys
 ):
@@ -285,41 +158,3 @@ def test_wrong_statistics_are_refused_in_one_sentence(files, tmp_path, capsys, c
     assert run((files[0], path), tmp_path / "out", steps=1) == 2
     error = capsys.readouterr().err
     assert str(path) in error and error.count("\n") == 1 and error.startswith("error: ")
-
-
-def test_the_average_follows_the_weights_by_its_definition(training):
-    expected = None
-    for step in range(5):
-        training.update(step)
-        now = torch.nn.utils.parameters_to_vector(training.network.parameters()).detach().clone()
-        expected = now if expected is None else 0.9 * expected + 0.1 * now
-    model = training.averaged_model()
-    result = torch.nn.utils.parameters_to_vector(model.network.parameters())
-    torch.testing.assert_close(result, expected)
-
-
-def test_the_learning_rate_rises_linearly_to_its_value(training):
-    rates = [training.learning_rate(step) for step in range(12)]
-    expected = [5e-3 * fraction for fraction in (*np.arange(1, 11) / 10, 1, 1)]
-    assert rates == pytest.approx(expected)
-
-
-def test_schedule_parameters_are_uniform_in_their_ranges(training):
-    draws = [training.schedule_parameters(step) for step in range(2000)]
-    for key, low, high in (("a", 0.5, 1.5), ("r", 0.0, 1.0)):
-        values = np.array([draw[key] for draw in draws])
-        assert low <= values.min() and values.max() <= high
-        # Kolmogorov-Smirnov distance, exceeded with a probability of about 1e-6.
-        uniform = (np.sort(values) - low) / (high - low)
-        assert np.abs(uniform - (np.arange(2000) + 0.5) / 2000).max() < 2.7 / 2000**0.5
-    a, r = (np.array([draw[key] for draw in draws]) for key in "ar")
-    assert abs(np.corrcoef(a, r)[0, 1]) < 5 / 2000**0.5
-
-
-def test_bfloat16_changes_the_loss_little_and_the_weights_stay_float32(files, training):
-    settings = validate(RunSettings, run_settings(precision="bfloat16"), "test")
-    arguments = (training.images, Statistics.load(files[1]), torch.device("cpu"))
-    reduced = Training(settings, *arguments)
-    assert reduced.loss(0).item() == pytest.approx(training.loss(0).item(), rel=0.02)
-    reduced.update(0)
-    assert {tensor.dtype for tensor in reduced.network.state_dict().values()} == {torch.float32}

@@ -12,33 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-
-ROOT = Path(__file__).parents[1]
-
-
-def tiny_preset():
-    """The demo preset at the smallest scale that still trains and evaluates everything."""
-    preset = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
-    preset["stand_in"] = "test-sized run"
-    preset["data"] = {"natural16": {"source": "natural_patches", "size": 8, "stride": 24}}
-    preset["titles"] = {"natural16": "8x8 patches"}
-    defaults = preset["defaults"]
-    defaults["network"] |= {"width": 8, "multipliers": [1], "attention": [8], "gamma_width": 8}
-    defaults["training"] |= {"steps": 6, "batch_size": 8, "checkpoint_every": 3, "log_every": 2}
-    defaults["nll"]["grids"] = [{"a": [0.6, 1.0], "r": [0]}]
-    defaults["nll"]["settings"] |= {"images": 4, "batch_size": 2, "rtol": 0.1, "atol": 0.1}
-    defaults["quality"]["grids"] = [{"a": [1.0], "r": [0]}]
-    defaults["quality"]["sampling"] |= {"images": 8, "batch_size": 4, "steps": 2}
-    experiments, figures = preset["experiments"], preset["figures"]
-    for name in ("columns_b03", "columns_b05", "wavelets", "large"):
-        del experiments[name]
-    for name in ("figure4", "figure7", "figure8", "figure9", "wavelets", "columns"):
-        del figures[name]
-    preset["quick"] = ["figure2"]
-    ordering = experiments["ordering_scan"]
-    ordering["network"] |= {"width": 8, "multipliers": [1], "tokens_width": 8}
-    ordering["nll"] = {"grids": [{"a": [1.0, 1.2], "r": [0, 0.3]}], "settings": {"images": 2}}
-    return preset
+from presets import ROOT, tiny_preset
 
 
 class Workspace:
@@ -105,7 +79,8 @@ def test_a_finished_run_has_nothing_left_to_do(finished):
 def test_every_artefact_has_a_record_and_the_chain_of_a_figure_verifies(finished):
     results = finished.folder / "results/tiny"
     for path in results.rglob("*"):
-        if path.suffix in {".npz", ".csv", ".pdf", ".png"} and "logs" not in path.parts:
+        made = path.suffix in {".npz", ".csv", ".pdf", ".png"} and "shards" not in path.parts
+        if made and "logs" not in path.parts:
             assert Path(f"{path}.json").exists(), path
     for figure in ("figure2.pdf", "figure3.png", "figure5.pdf"):
         audit = subprocess.run(
@@ -128,7 +103,7 @@ def test_the_table_holds_the_numbers_of_the_points(finished):
     assert set(table.fid_metric.dropna()) == {"FD, random features"}
 
 
-def test_deleting_one_point_recomputes_that_point_alone_to_the_same_bits(copy):
+def test_a_deleted_point_is_joined_again_from_its_shards(copy):
     point = copy.folder / "results/tiny/a_scan_isotropic/nll/a=0.6,r=0.npz"
     before = np.load(point)["bits_per_dim"]
     point.unlink()
@@ -137,12 +112,32 @@ def test_deleting_one_point_recomputes_that_point_alone_to_the_same_bits(copy):
     assert np.array_equal(np.load(point)["bits_per_dim"], before)
 
 
+def test_a_deleted_job_and_shard_are_computed_again_alone_to_the_same_bits(copy):
+    folder = copy.folder / "results/tiny/a_scan_isotropic/nll"
+    point, shard = folder / "a=0.6,r=0.npz", folder / "shards/a=0.6,r=0/000002.npz"
+    before = np.load(point)["bits_per_dim"]
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("shards/*/*") if path != shard}
+    for path in (point, shard, folder / "jobs/0.json"):
+        path.unlink()
+    copy.run(ALL)
+    assert np.array_equal(np.load(point)["bits_per_dim"], before)
+    assert written == {path: path.stat().st_mtime_ns for path in written}
+    assert shard.exists()
+
+
 def test_adding_a_value_of_a_computes_the_new_points_alone(copy):
+    folder = copy.folder / "results/tiny/a_scan_isotropic/nll"
+    written = {path: path.stat().st_mtime_ns for path in folder.glob("shards/*/*")}
     preset = tiny_preset()
     preset["defaults"]["nll"]["grids"][0]["a"].append(1.5)
     copy.write(preset)
-    planned = copy.planned("results/tiny/tables/figure3.csv")
-    assert planned == {"nll": 2, "table": 1}
+    table = "results/tiny/tables/figure3.csv"
+    assert copy.planned(table) == {"nll_shards": 2, "nll": 4, "table": 1}
+    copy.run(table)
+    assert written == {path: path.stat().st_mtime_ns for path in written}
+    new = set(folder.glob("shards/*/*")) - written.keys()
+    assert {path.parent.name for path in new} == {"a=1.5,r=0"}
+    assert 1.5 in pd.read_csv(copy.folder / table).a.tolist()
 
 
 def test_a_newer_source_file_retrains_nothing(copy):
@@ -169,6 +164,7 @@ def test_a_changed_training_setting_retrains_that_experiment_alone(copy):
     copy.write(preset)
     planned = copy.planned("results/tiny/tables/figure3.csv")
     assert planned["train"] == 1
+    assert planned["nll_shards"] == 2
     assert planned["nll"] == 2
 
 

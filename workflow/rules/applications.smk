@@ -43,26 +43,3 @@ rule reconstruct:
     shell:
         "python -m gud.reconstruct --settings {params.settings:q} --model {input.model:q}"
         " --data {input.data:q} --out {output:q} 2>&1 | tee -i {log:q}"
-
-
-rule gallery:
-    input:
-        "<results>/{preset}/{experiment}/model.safetensors",
-    output:
-        "<results>/{preset}/{experiment}/gallery-{method}/{point}.npz",
-    log:
-        "<results>/{preset}/logs/{experiment}/gallery-{method}/{point}.log",
-    benchmark:
-        "<results>/{preset}/benchmarks/{experiment}/gallery-{method}/{point}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: job_threads
-    resources:
-        gpu=gpus,
-        mem_mb=memory,
-        runtime=evaluate_minutes,
-    params:
-        settings=gallery_settings,
-    shell:
-        "python -m gud.sample --settings {params.settings:q} --model {input:q} --out {output:q}"
-        " 2>&1 | tee -i {log:q}"
