@@ -7,12 +7,15 @@ through Gloo.
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn
 
 import torch
 from jaxtyping import Float, Shaped
@@ -25,6 +28,12 @@ PATIENCE = timedelta(days=30)
 """For processes that wait while the first one waits for another writer; a dead one is noticed at
 once, whatever the patience."""
 PORTS = range(10000, 30000)
+
+
+def launch(module: str, processes: int, arguments: Sequence[str]) -> NoReturn:
+    """Become the `torchrun` of several processes of a module on this machine."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    os.execv(sys.executable, [sys.executable, *torchrun, "-m", module, *arguments])
 
 
 @dataclass(frozen=True)

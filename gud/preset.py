@@ -195,6 +195,8 @@ class Compute(Section):
     """What one job of the workflow does and asks for; memory and time grow with each attempt."""
 
     gpu: NonNegative
+    train_gpu: NonNegative
+    """GPUs of one training, which share its batches."""
     threads: Positive
     mem_mb: Positive
     train_minutes: Positive

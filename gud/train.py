@@ -1,7 +1,7 @@
 r"""Train the score network of one experiment (App. B).
 
 python -m gud.train --settings JSON --data DATA.npz --statistics STATS.safetensors \
-    --out DIR/model.safetensors [--device cpu|cuda] [--minutes M]
+    --out DIR/model.safetensors [--device cpu|cuda] [--minutes M] [--processes N]
 
 Beside the model lie `training.csv` (one row per `log_every` steps) and `checkpoints/`. Everything
 that is random in step n is a function of the seed and n alone, so that a run that was interrupted,
@@ -21,7 +21,7 @@ Several GPUs share every batch; training.batch_size stays the size of the whole 
 
 torchrun --nproc-per-node N --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 \
     -m gud.train ...
-srun --ntasks N python -m gud.train ...
+srun --kill-on-bad-exit --ntasks N python -m gud.train ...
 
 Their number changes the result by no more than the order of its sums, and may change when a run
 goes on.
@@ -42,37 +42,19 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
 
 from gud import data
 from gud.allocation import TimeLimit, another_turn, time_limit
 from gud.checkpoint import Checkpoints
 from gud.devices import resolve_device
-from gud.distributed import join, placement
+from gud.distributed import join, launch, placement
 from gud.errors import InputError, Interrupted, OutOfTime, command_line
 from gud.progress import OUT_OF_TIME, REASONS, Stop, progress, stop_signals
 from gud.provenance import write_record
-from gud.representation import Statistics
 from gud.settings import validate
-from gud.training import RunSettings, Training, run_identity
+from gud.training import RunSettings, Training, load_statistics, run_identity
 
 log = logging.getLogger(__name__)
-
-
-def load_statistics(path: Path, images: Tensor) -> Statistics:
-    """The statistics of a training set; `InputError` if they are not of images of its shape."""
-    try:
-        statistics = Statistics.load(path)
-    except FileNotFoundError:
-        raise InputError(f"statistics {path} do not exist") from None
-    except (SafetensorError, TypeError) as error:
-        raise InputError(f"{path} is no file of statistics: {error}") from None
-    if statistics.mean.shape != images.shape[1:]:
-        raise InputError(
-            f"statistics {path} are of images of shape {tuple(statistics.mean.shape)}, "
-            f"the data has {tuple(images.shape[1:])}"
-        )
-    return statistics
 
 
 def resume(training: Training, checkpoints: Checkpoints) -> int:
@@ -178,11 +160,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the model, .safetensors")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     parser.add_argument("--minutes", type=float, help="time limit of this job")
+    parser.add_argument("--processes", type=int, default=1, help="one for each GPU")
     arguments = parser.parse_args(argv)
     started = time.time()
     if arguments.minutes is not None and not arguments.minutes > 0:
         raise InputError(f"--minutes {arguments.minutes:g}: expected more than 0")
     run = validate(RunSettings, arguments.settings, "--settings")
+    if arguments.processes > 1 and "WORLD_SIZE" not in os.environ:
+        launch("gud.train", arguments.processes, sys.argv[1:] if argv is None else argv)
     place = placement(os.environ)
     device = resolve_device(arguments.device, place.local_rank if place.size > 1 else None)
     images = data.load(arguments.data, "train")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -40,6 +41,22 @@ def run_identity(run: RunSettings, data_path: Path, statistics: Path) -> dict[st
     """What determines the state after any number of steps."""
     settings = run.model_dump(mode="json", exclude={"experiment": True, "training": MAY_CHANGE})
     return settings | {"data": sha256(data_path), "statistics": sha256(statistics)}
+
+
+def load_statistics(path: Path, images: Tensor) -> Statistics:
+    """The statistics of a training set; `InputError` if they are not of images of its shape."""
+    try:
+        statistics = Statistics.load(path)
+    except FileNotFoundError:
+        raise InputError(f"statistics {path} do not exist") from None
+    except (SafetensorError, TypeError) as error:
+        raise InputError(f"{path} is no file of statistics: {error}") from None
+    if statistics.mean.shape != images.shape[1:]:
+        raise InputError(
+            f"statistics {path} are of images of shape {tuple(statistics.mean.shape)}, "
+            f"the data has {tuple(images.shape[1:])}"
+        )
+    return statistics
 
 
 class Training:

@@ -68,7 +68,7 @@ def assert_same_model(left: Path, right: Path) -> None:
 
 def test_two_processes_train_what_one_process_trains(files, tmp_path):
     assert run(files, tmp_path / "one", **FEW) == 0
-    process = start(files, tmp_path / "two", launcher=(*TORCHRUN, free_port()), changes=FEW)
+    process = start(files, tmp_path / "two", "--processes", "2", changes=FEW)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert errors.count("150 images") == 1

@@ -1,11 +1,13 @@
 """The project's own files agree with each other."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from snakemake.profiles import ProfileConfigFileParser
 
 ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {
@@ -46,3 +48,39 @@ def test_the_constraints_pin_every_dependency_inside_its_range():
         (pin,) = pins[name]
         assert pin.operator == "==", name
         assert requirement.specifier.contains(pin.version), name
+
+
+def slurm_profile():
+    with open(ROOT / "slurm/config.v9+.yaml") as file:
+        return ProfileConfigFileParser().parse(file)
+
+
+def test_the_slurm_profile_asks_for_the_sites_gpus_in_the_rules_that_want_one(monkeypatch):
+    rules = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    blocks = re.split(r"^(?:use )?rule ", rules, flags=re.M)[1:]
+    wanting = {re.match(r"(?:\w+ as )?(\w+)", block)[1] for block in blocks if "gpu=gpus" in block}
+    heirs = re.findall(r"^use rule (\w+) as (\w+)", rules, re.M)
+    wanting |= {heir for parent, heir in heirs if parent in wanting}
+    monkeypatch.setenv("GUD_GPU_MODEL", "a100")
+    assert set(slurm_profile()["set-resources"]) == {f"{rule}:gpu_model=a100" for rule in wanting}
+
+
+def test_the_slurm_profile_names_partition_and_account_only_where_the_site_has_said_them(
+    monkeypatch,
+):
+    for name in ("SBATCH_PARTITION", "SBATCH_ACCOUNT", "GUD_GPU_PARTITION", "GUD_GPU_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    plain = slurm_profile()
+    assert "set-resources" not in plain
+    assert plain["default-resources"] == ["mem_mb=2000", "runtime=30"]
+    monkeypatch.setenv("SBATCH_PARTITION", "long")
+    monkeypatch.setenv("SBATCH_ACCOUNT", "physics")
+    monkeypatch.setenv("GUD_GPU_PARTITION", "gpu")
+    set_up = slurm_profile()
+    assert {"slurm_partition=long", "slurm_account=physics"} < set(set_up["default-resources"])
+    assert "train:slurm_partition=gpu" in set_up["set-resources"]
+
+
+def test_the_slurm_profile_has_no_setting_that_the_default_profile_overrides():
+    default = yaml.safe_load((ROOT / "profiles/default/config.v9+.yaml").read_text())
+    assert slurm_profile().keys() & default.keys() == set()

@@ -5,7 +5,6 @@ import re
 import resource
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -38,20 +37,18 @@ def uninterrupted(files, tmp_path_factory) -> Path:
     return folder
 
 
-def slurm(folder: Path, *, requeues: bool, seconds_left: float = 1e6) -> dict[str, str]:
-    """The environment of a SLURM job with a `scontrol` that notes how it was called."""
+def slurm(folder: Path, *, requeues: bool, seconds: int = 10**6) -> dict[str, str]:
+    """The environment of a SLURM job that ends `seconds` after it asks when, and notes requests."""
     folder.mkdir()
-    command = folder / "scontrol"
     refusal = "echo slurm_requeue error: Requested operation is presently disabled >&2; exit 1"
-    command.write_text(
-        f'#!/bin/sh\necho "$@" >> {folder / "calls"}\n{"exit 0" if requeues else refusal}\n'
-    )
-    command.chmod(0o755)
-    return {
-        "PATH": f"{folder}:{os.environ['PATH']}",
-        "SLURM_JOB_ID": "77",
-        "SLURM_JOB_END_TIME": f"{time.time() + seconds_left:.0f}",
+    commands = {
+        "scontrol": f'echo "$@" >> {folder / "calls"}; {"exit 0" if requeues else refusal}',
+        "squeue": f"date -d '+{seconds} seconds' +%Y-%m-%dT%H:%M:%S",
     }
+    for name, script in commands.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_JOB_ID": "77"}
 
 
 def calls(folder: Path) -> list[str]:
@@ -92,7 +89,7 @@ def test_a_stderr_that_nobody_reads_changes_neither_the_checkpoint_nor_the_statu
 
 @pytest.mark.parametrize("requeues", [True, False])
 def test_near_the_end_of_its_allocation_a_run_goes_back_into_the_queue(files, tmp_path, requeues):
-    variables = slurm(tmp_path / "slurm", requeues=requeues, seconds_left=12.0)
+    variables = slurm(tmp_path / "slurm", requeues=requeues, seconds=6)
     out = tmp_path / "out"
     process = start(files, out, "--minutes", "600", variables=variables, changes=ENDLESS)
     if requeues:

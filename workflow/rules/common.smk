@@ -56,9 +56,12 @@ def preset_targets(name, summary="summary"):
     tables = summary_names(SimpleNamespace(preset=name, summary=summary), TABLES)
     figures = [SimpleNamespace(preset=name, figure=table) for table in tables]
     points_of = [
-        made(figure) for figure in figures for made in (figure_nll, figure_quality)
+        of(figure) for figure in figures for of in (figure_nll, figure_quality)
     ]
-    return [f"<results>/{name}/{summary}.md", *sum(points_of, [])]
+    made = [f"<results>/{name}/{summary}.md", *sum(points_of, [])]
+    if summary == "summary":
+        made.append(f"<results>/{name}/tables/comparison.csv")
+    return made
 
 
 def get_figure(wildcards):

@@ -46,6 +46,28 @@ rule figure:
         " --source {input:q} --out {output:q} 2>&1 | tee -i {log:q}"
 
 
+rule comparison:
+    input:
+        published=published_numbers,
+        tables=all_tables,
+    output:
+        report(
+            "<results>/{preset}/tables/comparison.csv",
+            caption="../report/comparison.rst",
+            category="{preset}",
+            subcategory="Tables",
+        ),
+    log:
+        "<results>/{preset}/logs/tables/comparison.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/tables/comparison.tsv"
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m gud.comparison --published {input.published:q} --tables {input.tables:q}"
+        " --out {output:q} 2>&1 | tee -i {log:q}"
+
+
 rule summary:
     input:
         tables=summary_tables,

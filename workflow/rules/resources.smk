@@ -14,6 +14,10 @@ def gpus(wildcards):
     return compute(wildcards).gpu
 
 
+def train_gpus(wildcards):
+    return compute(wildcards).train_gpu
+
+
 def memory(wildcards, attempt):
     return compute(wildcards).mem_mb * attempt
 

@@ -1,5 +1,6 @@
 # Trainings start first, since everything else waits for them. The checkpoints beside the model
 # are no declared output: they outlive a failed job, and the next attempt goes on from them.
+# Shell and log outlive a signal to the whole job, which training itself heeds.
 rule train:
     input:
         data=experiment_data,
@@ -16,11 +17,12 @@ rule train:
         "../../environment.yml"
     threads: job_threads
     resources:
-        gpu=gpus,
+        gpu=train_gpus,
         mem_mb=memory,
         runtime=train_minutes,
     params:
         settings=train_settings,
     shell:
-        "python -m gud.train --settings {params.settings:q} --data {input.data:q}"
-        " --statistics {input.statistics:q} --out {output.model:q} 2>&1 | tee -i {log:q}"
+        "trap '' TERM USR1; python -m gud.train --settings {params.settings:q} --data {input.data:q}"
+        " --statistics {input.statistics:q} --out {output.model:q}"
+        " --processes {resources.gpu} 2>&1 | tee -i {log:q}"
