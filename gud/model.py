@@ -17,7 +17,7 @@ from gud.errors import InputError
 from gud.families import schedule_from_settings
 from gud.networks import NETWORKS
 from gud.noising import NoisingState
-from gud.processes import PROCESSES, State
+from gud.processes import PROCESSES, State, per_component
 from gud.provenance import atomic
 from gud.representation import Representation, Statistics, basis_from_settings
 from gud.schedules import Schedule
@@ -72,13 +72,37 @@ class Model(nn.Module):
     def eps(self, z: State, state: NoisingState) -> State:
         """Predicted noise of a noised state, shape (batch, k, channels, components).
 
-        The network sees and predicts images U^T chi; U takes its prediction to components
-        (App. B, equation 23).
+        With `preconditioning: none` it is the network's output. With `gaussian`, that of Karras et
+        al. 2022 component by component, the network adds to the prediction of independent Gaussian
+        components of the data's variances V_i (k = 1). With s_i^2 = alpha_i^2 V_i + sigma_i^2,
+        cos theta_i = alpha_i sqrt(V_i) / s_i and sin theta_i = sigma_i / s_i,
+
+            eps_i = sin theta_i z_i / s_i + cos theta_i F_i(sqrt(V_i) cos theta_i z_i / (s_i c)),
+
+        where c^2 is the mean of V_i cos^2 theta_i: the network F sees the data that a Gaussian
+        expects, at unit variance, and predicts cos theta_i eps_i - sin theta_i chi_i / sqrt(V_i),
+        of unit variance (the v of Salimans and Ho 2022 if V_i = 1).
+        """
+        if self.settings["preconditioning"] == "none":
+            return self._output(z, state)
+        variance = self.representation.log_variance.to(state.gamma).exp()
+        s = state.variance(variance).sqrt()
+        cosine, sine = state.alpha * variance.sqrt() / s, state.sigma / s
+        signal = variance.sqrt() * cosine
+        scale = signal.square().mean(1, keepdim=True).sqrt() * s
+        output = self._output(per_component(signal / scale, z) * z, state)
+        return per_component(sine / s, z) * z + per_component(cosine, z) * output
+
+    def _output(self, z: State, state: NoisingState) -> State:
+        """The network's output in components.
+
+        It sees and predicts images U^T chi; U takes its prediction to components (App. B, equation
+        23).
         """
         basis = self.representation.basis
         images = basis.inverse(z).flatten(1, 2)
-        noise = self.network(images, state.gamma.to(images))
-        return basis.forward(noise.unflatten(1, z.shape[1:3]))
+        output = self.network(images, state.gamma.to(images))
+        return basis.forward(output.unflatten(1, z.shape[1:3]))
 
     def encode(
         self, images: UInt8[Tensor, "batch channels height width"], seed: int = 0

@@ -190,12 +190,16 @@ class TrainingSettings(Section):
 
 
 class ModelSettings(Section):
-    """Everything that determines a trained model but its data."""
+    """Everything that determines a trained model but its data.
+
+    `preconditioning`: what surrounds the network; see `gud.model.Model.eps`.
+    """
 
     basis: BasisSettings
     prior: Literal["isotropic", "variance_matching"]
     process: Literal["ou"]
     schedule: ScheduleSettings
+    preconditioning: Literal["none", "gaussian"]
     network: NetworkSettings
 
 

@@ -19,6 +19,7 @@ SETTINGS = {
         "time_power": 1.0,
         "ranges": {"b": [0.5, 0.7]},
     },
+    "preconditioning": "none",
     "network": {
         "name": "ncsnpp",
         "width": 4,

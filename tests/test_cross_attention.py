@@ -245,6 +245,7 @@ def test_a_model_gives_the_network_the_labels_of_its_basis():
             "time_power": 0.5,
             "ranges": {"a": [0.4, 1.6], "r": [0, 0]},
         },
+        "preconditioning": "none",
         "network": network | {"name": "cross_attention"},
     }
     variance = torch.linspace(2, 1, 256, dtype=torch.float64)

@@ -1,11 +1,13 @@
 import pytest
 import torch
 from scipy.special import expit
-from test_train import RUN, SIZE
+from training_runs import RUN
 
 from gud.losses import denoising_loss, initial_state
 from gud.model import Model
 from gud.representation import Statistics
+
+SIZE = 8
 
 
 def statistics() -> Statistics:

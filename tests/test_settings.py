@@ -39,6 +39,7 @@ def test_the_shipped_presets_are_valid(name):
         (("defaults", "training", "steps"), "many", ["training.steps", '"many"', "integer"]),
         (("defaults", "training", "ema"), 1.5, ["training.ema", "1.5", "less than 1"]),
         (("defaults", "prior"), "white", ["prior", '"white"', "isotropic"]),
+        (("defaults", "preconditioning"), "edm", ["preconditioning", '"edm"', "gaussian"]),
         (("defaults", "basis"), {"name": "haar"}, ["basis.levels", "missing"]),
         (("defaults", "basis"), {"name": "dct"}, ["basis", "dct", "pca"]),
         (("defaults", "data"), "cifar", ["data", "cifar", "natural16"]),

@@ -32,6 +32,7 @@ RUN: dict[str, Any] = {
             "time_power": 0.5,
             "ranges": {"a": [0.5, 1.5], "r": [0.0, 1.0]},
         },
+        "preconditioning": "none",
         "network": {
             "name": "ncsnpp",
             "width": 8,
