@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from gud import data, seams
-from gud.blocks import Arrays, compute_blocks, fingerprint, finish
+from gud.devices import resolve_device
 from gud.errors import InputError, command_line
 from gud.model import Model, load
 from gud.progress import progress
@@ -39,6 +39,7 @@ from gud.settings import (
     point_name,
     validate,
 )
+from gud.shards import Arrays, Shards, compute_all
 from gud.strips import SlidingWindow, Strips, generate_strips, sliding_window
 from gud.tasks import StripSettings
 
@@ -106,26 +107,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, help="its data set, which the strips should resemble")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: a GPU if there is one")
     arguments = parser.parse_args(argv)
     started = time.time()
     settings = validate(Settings, arguments.settings, "--settings")
-    model = load(arguments.model, arguments.device)
+    device = resolve_device(arguments.device)
+    model = load(arguments.model, device)
     window = window_of(model, settings.parameters, settings.strip)
     real = data.load(arguments.data, "train").numpy() if arguments.data else None
     label = f"strips {settings.experiment} {point_name(settings.parameters)}"
 
-    def compute(block: np.ndarray) -> Arrays:
-        strips = draw_strips(model, window, block.tolist(), settings.strip, settings.seed, label)
+    def evaluate(_shards: Shards, numbers: np.ndarray) -> Arrays:
+        index = numbers.tolist()
+        strips = draw_strips(model, window, index, settings.strip, settings.seed, label)
         return {
             "strips": data.quantise(strips.images).cpu().numpy(),
             "snapshot": strips.snapshot.cpu().numpy(),
         }
 
-    key = fingerprint(arguments.settings, [arguments.model])
-    numbers = np.arange(settings.strip.strips)
-    batch = settings.strip.batch_size
-    arrays = compute_blocks(numbers, batch, compute, out=arguments.out, key=key, label=label)
+    shards = Shards(
+        arguments.out,
+        arguments.settings,
+        (arguments.model,),
+        settings.strip.strips,
+        settings.strip.batch_size,
+    )
+    arrays = compute_all(shards, evaluate, label=label, device=device.type)
     state = window.schedule(torch.tensor([window.time], dtype=torch.float64))
     positions = window.positions(settings.strip.windows).numpy()
     arrays |= {
@@ -144,10 +151,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings=arguments.settings,
         seed=settings.seed,
         started=started,
-        device=arguments.device,
+        device=device.type,
         statistics=seams.summary(arrays["strips"], arrays["seams"], real),
     )
-    finish(arguments.out, key)
 
 
 if __name__ == "__main__":

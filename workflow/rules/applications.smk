@@ -1,6 +1,7 @@
 rule extend:
     input:
-        "<results>/{preset}/{experiment}/model.safetensors",
+        model="<results>/{preset}/{experiment}/model.safetensors",
+        data=experiment_data,
     output:
         "<results>/{preset}/{experiment}/strips/{point}.npz",
     log:
@@ -17,8 +18,8 @@ rule extend:
     params:
         settings=strip_settings,
     shell:
-        "python -m gud.extend --settings {params.settings:q} --model {input:q} --out {output:q}"
-        " 2>&1 | tee -i {log:q}"
+        "python -m gud.extend --settings {params.settings:q} --model {input.model:q}"
+        " --data {input.data:q} --out {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule reconstruct:
