@@ -28,7 +28,8 @@ class OutOfTime(Interrupted):
 def command_line(main: Callable[[Sequence[str] | None], None]) -> Callable[..., int]:
     """Turn errors into one line on stderr and an exit status.
 
-    `InputError` and a full disk give status 2, `Interrupted` gives 75. A stderr that nobody reads
+    `InputError`, a full disk and a file that cannot be opened give status 2, `Interrupted` 75 and
+    Ctrl-C in work that saves no state 130. A stderr that nobody reads
     any more (a `tee` that was killed) changes no exit status.
     """
 
@@ -44,9 +45,13 @@ def command_line(main: Callable[[Sequence[str] | None], None]) -> Callable[..., 
         except Interrupted as stop:
             return _end(75, f"interrupted: {stop}")
         except OSError as error:
-            if error.errno not in FULL:
+            if error.errno in FULL:
+                return _end(2, f"error: {error.filename or 'a file'} cannot be written: {error}")
+            if error.filename is None:
                 raise
-            return _end(2, f"error: {error.filename or 'a file'} cannot be written: {error}")
+            return _end(2, f"error: {error.filename}: {error.strerror}")
+        except KeyboardInterrupt:
+            return _end(130, "interrupted")
         return _end(0)
 
     return run
