@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file
 from training_runs import (
     losses,
-    make_files,
     run,
     run_settings,
     start,
@@ -32,11 +31,6 @@ from gud.training import RunSettings, Training
 
 TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port")
 FEW = {"steps": 12, "precision": "float32", "checkpoint_every": 5, "log_every": 4}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> tuple[Path, Path]:
-    return make_files(tmp_path_factory.mktemp("data"))
 
 
 def free_port() -> str:
@@ -134,7 +128,13 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(files):
     settings = validate(RunSettings, run_settings(), "test")
     images = torch.from_numpy(np.load(files[0])["train"])
     with pytest.raises(InputError, match="training.batch_size = 16 .* 3 processes"):
-        Training(settings, images, Statistics.load(files[1]), torch.device("cpu"), Processes(0, 3))
+        Training(
+            settings,
+            images,
+            Statistics.load(files[1]),
+            torch.device("cpu"),
+            Processes(0, 3),
+        )
 
 
 def test_shares_are_contiguous_and_make_the_batch():

@@ -4,7 +4,6 @@ import random
 import re
 import signal
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from training_runs import (
     RUN,
     losses,
-    make_files,
     run,
     start,
     steps_saved,
@@ -26,20 +24,6 @@ from gud.provenance import read_record, sha256
 from gud.representation import fit
 
 KILLS = 10
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> tuple[Path, Path]:
-    return make_files(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(files, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    process = start(files, folder)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return folder
 
 
 def test_a_run_killed_ten_times_ends_with_the_bits_of_an_uninterrupted_one(

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from training_runs import (
     losses,
-    make_files,
     run,
     start,
     steps_saved,
@@ -21,20 +20,6 @@ from training_runs import (
 from gud.checkpoint import Checkpoints
 
 ENDLESS = {"steps": 10**6}
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> tuple[Path, Path]:
-    return make_files(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(files, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    process = start(files, folder)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return folder
 
 
 def slurm(folder: Path, *, requeues: bool, seconds: int = 10**6) -> dict[str, str]:

@@ -1,18 +1,11 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from training_runs import make_files, run_settings
+from training_runs import run_settings
 
 from gud.representation import Statistics
 from gud.settings import validate
 from gud.training import RunSettings, Training
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory) -> tuple[Path, Path]:
-    return make_files(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
