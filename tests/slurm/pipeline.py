@@ -26,7 +26,7 @@ def scan_preset(**compute):
     preset["figures"] = {"figure3": preset["figures"]["figure3"]}
     preset["quick"] = ["figure3"]
     del preset["experiments"]["ordering_scan"]
-    preset["compute"] |= {"gpu": 0, "threads": 1, "mem_mb": 2000}
+    preset["compute"] |= {"gpu": 0, "train_gpu": 0, "threads": 1, "mem_mb": 2000}
     preset["compute"] |= {"job_batches": {"nll": 1000, "samples": 1000}} | compute
     defaults = preset["defaults"]
     defaults["training"] |= {"steps": STEPS, "checkpoint_every": 5, "precision": "float32"}
@@ -35,10 +35,14 @@ def scan_preset(**compute):
 
 
 class Pipeline:
-    """A working directory with presets of its own, run on a cluster if there is one."""
+    """A working directory with presets of its own, run on a cluster if there is one.
+
+    `site` holds environment variables that tell the profile about the cluster.
+    """
 
     def __init__(self, folder: Path, cluster: Cluster | None, **presets: dict):
         self.folder, self.cluster = folder, cluster
+        self.site: dict[str, str] = {}
         (folder / "config").mkdir(parents=True)
         for name, preset in presets.items():
             (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(preset))
@@ -56,7 +60,7 @@ class Pipeline:
                     *("--config", f"presets={self.folder / 'config'}", "preset=tiny"),
                 ],
                 cwd=ROOT,
-                env=self.cluster.environment() if self.cluster else None,
+                env=self.cluster.environment() | self.site if self.cluster else None,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,

@@ -13,13 +13,17 @@ GPU_RULES = {"train", "nll_shards", "sample_shards", "quality", "quality_of_two"
 @pytest.fixture(scope="module")
 def figure(cluster, tmp_path_factory):
     """A finished run, the resources that SLURM gave to each rule, addresses it listened on."""
-    pipeline = Pipeline(tmp_path_factory.mktemp("figure"), cluster, tiny=scan_preset(gpu=1))
+    pipeline = Pipeline(
+        tmp_path_factory.mktemp("figure"), cluster, tiny=scan_preset(gpu=1, train_gpu=1)
+    )
+    pipeline.site = {"SBATCH_PARTITION": "cpu", "GUD_GPU_PARTITION": "gpu", "GUD_GPU_MODEL": "fake"}
     process = pipeline.start(FIGURE)
     wait_for(lambda: pipeline.job("rule_train_wildcards_tiny_a_scan_isotropic"), 120, "training")
     wait_for(lambda: pipeline.payload(MODEL.format("tiny")), 60, "training")
     addresses = cluster.listening()
     pipeline.ends(process)
     jobs = cluster.run("scontrol", "--oneliner", "show", "job").splitlines()
+    jobs = [job for job in jobs if f"WorkDir={pipeline.folder} " in job]
     given = {re.search(r"Comment=rule_([a-z_]+?)_wildcards", job)[1]: job for job in jobs}
     return pipeline, given, addresses
 
@@ -30,11 +34,12 @@ def test_the_numbers_are_those_of_a_run_without_slurm(figure, undisturbed):
     assert figure[0].digest(model) == undisturbed.digest(model)
 
 
-def test_rules_that_want_a_gpu_get_one_and_no_others(figure):
+def test_rules_that_want_a_gpu_get_the_sites_and_no_others(figure):
     given = figure[1]
-    assert {rule for rule, job in given.items() if "gpu:1" in job} == GPU_RULES & given.keys()
-    assert {"train", "nll_shards", "sample_shards"} <= given.keys()
-    assert {"data", "fit_basis"} <= given.keys() - GPU_RULES
+    assert {"train", "nll_shards", "sample_shards", "data", "fit_basis"} <= given.keys()
+    for rule, job in given.items():
+        assert ("TresPerJob=gres:gpu:fake:1" in job) == (rule in GPU_RULES), rule
+        assert f"Partition={'gpu' if rule in GPU_RULES else 'cpu'} " in job, rule
 
 
 def test_jobs_are_put_back_into_the_queue_when_they_are_preempted(figure):
