@@ -215,7 +215,7 @@ def markdown(table: pd.DataFrame) -> str:
         for side in SIDES:
             value, error, point = (row[f"{side}_{key}"] for key in MEASURED[:3])
             spread = "" if pd.isna(error) else f" ± {error:.2f}"
-            at = str(point).replace("=", " = ").replace(",", ", ")
+            at = str(point).replace("=", " = ").replace("_", ", ")
             cells.append("" if pd.isna(value) else f"{value:.2f}{spread} at {at}")
         for cost in costs:
             known = (row[f"{side}_{cost}"] for side in SIDES)

@@ -18,7 +18,7 @@ class Evaluation:
     Args:
         experiment: its name.
         name: of the quantity and its folder: `nll`, `samples` or `gallery-METHOD`.
-        points: by identifier, such as `a=0.4,r=0`.
+        points: by identifier, such as `a=0.4_r=0`.
         settings: how it is computed; `batch_size` images are computed together.
         common: the settings that every point shares, as JSON values.
     """

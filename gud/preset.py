@@ -249,7 +249,7 @@ class Preset(Section):
 
 
 def points(grids: list[Grid]) -> dict[str, Parameters]:
-    """All points of several grids, without repeats, by identifier such as `a=0.4,r=0`."""
+    """All points of several grids, without repeats, by identifier such as `a=0.4_r=0`."""
     products = (
         dict(zip(sorted(grid), values, strict=True))
         for grid in grids

@@ -225,16 +225,19 @@ def check_parameters(schedule: str, parameters: Parameters) -> None:
 
 
 def point_name(parameters: Parameters) -> str:
-    """The identifier of a point in file names, logs and tables."""
-    return ",".join(f"{key}={parameters[key]:g}" for key in sorted(parameters))
+    """The identifier of a point in file names, logs and tables, e.g. `a=0.4_r=0`.
+
+    Snakemake splits names at commas when it hands a job to a cluster.
+    """
+    return "_".join(f"{key}={parameters[key]:g}" for key in sorted(parameters))
 
 
 def parameters_of_point(name: str) -> Parameters:
     """The inverse of `point_name`."""
     try:
-        return {key: float(value) for key, value in (part.split("=") for part in name.split(","))}
+        return {key: float(value) for key, value in (part.split("=") for part in name.split("_"))}
     except ValueError:
-        raise InputError(f"point {name!r} must read like a=0.4,r=0") from None
+        raise InputError(f"point {name!r} must read like a=0.4_r=0") from None
 
 
 def validate(section: type[S], raw: Any, source: str) -> S:

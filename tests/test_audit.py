@@ -17,8 +17,8 @@ def chain(tmp_path):
         for folder, name in (
             ("figures", "figure3.pdf"),
             ("tables", "figure3.csv"),
-            ("scan/nll", "a=0.4,r=0.npz"),
-            ("scan/nll", "a=1,r=0.npz"),
+            ("scan/nll", "a=0.4_r=0.npz"),
+            ("scan/nll", "a=1_r=0.npz"),
             ("scan", "model.safetensors"),
             ("data", "data.npz"),
             ("site", "china.jpg"),
@@ -69,7 +69,7 @@ def test_each_artefact_is_listed_in_full_once_and_indented_by_its_distance(chain
     [
         "figure3.pdf",
         "figure3.csv",
-        "a=1,r=0.npz",
+        "a=1_r=0.npz",
         "model.safetensors",
         "data.npz",
         "china.jpg",

@@ -71,12 +71,12 @@ def rows_of(published, *paths):
 def test_best_point_and_standard_diffusion_with_their_costs(published, tmp_path):
     rows = rows_of(published, results(tmp_path / "demo"))
     best, standard = rows.loc["lowest"], rows.loc["a = 1"]
-    assert (best.other_data_bits_per_dim, best.other_data_point) == (2.2, "a=0.8,r=0")
+    assert (best.other_data_bits_per_dim, best.other_data_point) == (2.2, "a=0.8_r=0")
     assert best.other_data_stderr == pytest.approx(0.2)
     assert (best.other_data_network_evaluations, best.other_data_images) == (60, 2)
     assert (best.other_data_training_steps, best.other_data_training_hours) == (300, 2)
     assert best.other_data_evaluation_hours == pytest.approx(3 * 90 / 3600)
-    assert (standard.other_data_bits_per_dim, standard.other_data_point) == (2.5, "a=1,r=0")
+    assert (standard.other_data_bits_per_dim, standard.other_data_point) == (2.5, "a=1_r=0")
     assert standard.other_data_evaluation_hours == pytest.approx(90 / 3600)
     assert rows.published_bits_per_dim.iloc[0] == 3.17
     assert rows.published_bits_per_dim.iloc[1:].isna().all()

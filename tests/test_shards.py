@@ -44,7 +44,7 @@ def job(tmp_path, model, name, points, evaluate=evaluate):
     return out
 
 
-def merged(tmp_path, model, point="a=1,r=0", parameters=None):
+def merged(tmp_path, model, point="a=1_r=0", parameters=None):
     settings = SETTINGS | {"parameters": parameters or {"a": 1.0, "r": 0.0}}
     out = tmp_path / f"samples/{point}.npz"
     status = merge.main(
@@ -56,7 +56,7 @@ def merged(tmp_path, model, point="a=1,r=0", parameters=None):
 @given(points=st.integers(1, 5), images=st.integers(1, 30), size=st.integers(1, 9), n=st.data())
 def test_jobs_cover_every_image_of_every_point_once_in_whole_batches(points, images, size, n):
     batches = n.draw(st.integers(1, 12))
-    names = {f"a={a},r=0": {"a": float(a), "r": 0.0} for a in range(points)}
+    names = {f"a={a}_r=0": {"a": float(a), "r": 0.0} for a in range(points)}
     settings = Sampling(**SAMPLING | {"images": images, "batch_size": size})
     jobs = Evaluation("scan", "samples", names, settings, {}).jobs(batches)
     found = {name: [] for name in names}
@@ -74,22 +74,22 @@ def test_jobs_cover_every_image_of_every_point_once_in_whole_batches(points, ima
 
 def test_shards_of_several_jobs_merge_to_what_one_job_gives(tmp_path, model):
     one, several = tmp_path / "one", tmp_path / "several"
-    job(one, model, 0, {"a=1,r=0": [0, 10]})
-    job(several, model, 0, {"a=0.5,r=0": [0, 10], "a=1,r=0": [0, 4]})
-    job(several, model, 1, {"a=1,r=0": [4, 10]})
+    job(one, model, 0, {"a=1_r=0": [0, 10]})
+    job(several, model, 0, {"a=0.5_r=0": [0, 10], "a=1_r=0": [0, 4]})
+    job(several, model, 1, {"a=1_r=0": [4, 10]})
     for folder in (one, several):
         status, out = merged(folder, model)
         assert status == 0
         with np.load(out) as arrays:
             assert arrays["images"].tolist() == list(range(100, 110))
             assert arrays["evaluations"].tolist() == [4, 4, 2]
-    assert (one / "samples/a=1,r=0.npz").read_bytes() == (
-        several / "samples/a=1,r=0.npz"
+    assert (one / "samples/a=1_r=0.npz").read_bytes() == (
+        several / "samples/a=1_r=0.npz"
     ).read_bytes()
 
 
 def test_the_record_of_a_point_tells_the_time_and_the_makers_of_its_shards(tmp_path, model):
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 10]})
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 10]})
     record = read_record(merged(tmp_path, model)[1])
     assert record["seed"] == 3
     assert record["seconds"] >= 0
@@ -99,8 +99,8 @@ def test_the_record_of_a_point_tells_the_time_and_the_makers_of_its_shards(tmp_p
 
 
 def test_the_audit_of_a_point_tells_of_shards_that_other_code_made(tmp_path, model, capsys):
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 10]})
-    path = tmp_path / "samples/shards/a=1,r=0/000004.npz"
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 10]})
+    path = tmp_path / "samples/shards/a=1_r=0/000004.npz"
     with np.load(path) as file:
         arrays = dict(file)
     made = json.loads(str(arrays["made"]))
@@ -113,25 +113,25 @@ def test_the_audit_of_a_point_tells_of_shards_that_other_code_made(tmp_path, mod
 
 
 def test_a_finished_shard_is_never_computed_again(tmp_path, model):
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 8]})
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 8]})
     asked = []
 
     def noting(shards, numbers):
         asked.append(int(numbers[0]))
         return evaluate(shards, numbers)
 
-    job(tmp_path, model, 1, {"a=1,r=0": [0, 10]}, noting)
+    job(tmp_path, model, 1, {"a=1_r=0": [0, 10]}, noting)
     assert asked == [8]
 
 
 def test_another_model_or_setting_computes_its_shards_anew(tmp_path, model):
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 10]})
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 10]})
     model.write_bytes(b"other weights")
     status, out = merged(tmp_path, model)
     assert status == 2
     assert not out.exists()
     asked = []
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 10]}, lambda s, n: asked.append(n) or evaluate(s, n))
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 10]}, lambda s, n: asked.append(n) or evaluate(s, n))
     assert len(asked) == 3
 
 
@@ -141,7 +141,7 @@ def test_a_failed_shard_fails_alone_and_the_next_attempt_computes_it_alone(tmp_p
             raise InputError("the sampler left the finite numbers")
         return evaluate(shards, numbers)
 
-    points = {"a=0.5,r=0": [0, 10], "a=1,r=0": [0, 10]}
+    points = {"a=0.5_r=0": [0, 10], "a=1_r=0": [0, 10]}
     with pytest.raises(InputError, match=r"1 of 6 shards failed.*left the finite numbers"):
         job(tmp_path, model, 0, points, failing)
     assert not (tmp_path / "samples/jobs/0.json").exists()
@@ -152,28 +152,28 @@ def test_a_failed_shard_fails_alone_and_the_next_attempt_computes_it_alone(tmp_p
 
 
 def test_a_damaged_shard_is_computed_again(tmp_path, model, caplog):
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 10]})
-    shard = tmp_path / "samples/shards/a=1,r=0/000004.npz"
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 10]})
+    shard = tmp_path / "samples/shards/a=1_r=0/000004.npz"
     whole = shard.read_bytes()
     shard.write_bytes(whole[: len(whole) // 2])
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 10]})
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 10]})
     assert "000004.npz cannot be read" in caplog.text
     assert merged(tmp_path, model)[0] == 0
 
 
 def test_merging_without_a_shard_says_which_and_what_to_do(tmp_path, model, capsys):
-    job(tmp_path, model, 0, {"a=1,r=0": [0, 8]})
+    job(tmp_path, model, 0, {"a=1_r=0": [0, 8]})
     status, out = merged(tmp_path, model)
     assert status == 2
     assert not out.exists()
     error = capsys.readouterr().err
-    assert "shards/a=1,r=0/000008.npz" in error
+    assert "shards/a=1_r=0/000008.npz" in error
     assert "delete the job" in error
 
 
 def test_images_that_no_batch_starts_with_are_refused(tmp_path):
-    shards = Shards(tmp_path / "a=1,r=0.npz", {}, (), 10, 4)
-    with pytest.raises(InputError, match="images 2 to 10 of a=1,r=0 must start at a multiple"):
+    shards = Shards(tmp_path / "a=1_r=0.npz", {}, (), 10, 4)
+    with pytest.raises(InputError, match="images 2 to 10 of a=1_r=0 must start at a multiple"):
         shards.starts(2, 10)
 
 

@@ -241,12 +241,12 @@ def test_artefact_that_changed_after_its_record_is_refused(points):
 
 
 def test_file_whose_name_is_another_point_is_refused(tmp_path, points):
-    copy = points[0].with_name("a=0.6,r=0.npz")
+    copy = points[0].with_name("a=0.6_r=0.npz")
     copy.write_bytes(points[0].read_bytes())
     copy.with_name(f"{copy.name}.json").write_text(
         points[0].with_name(f"{points[0].name}.json").read_text()
     )
-    assert "is recorded as the point a=0.5,r=0" in refused([copy])
+    assert "is recorded as the point a=0.5_r=0" in refused([copy])
 
 
 def test_a_point_given_twice_is_refused(points):

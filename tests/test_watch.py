@@ -210,9 +210,9 @@ def test_shards_points_and_failed_jobs_of_a_likelihood_are_counted(run):
     assert row.evidence.endswith("1 failed, job 1: error: data set nowhere.npz does not exist")
     assert run.job(1) == 0
     assert (run.row("nll").state, run.row("nll").done) == ("running", 4)
-    assert run.merge("a=0.6,r=0", {"a": 0.6, "r": 0.0}) == 0
+    assert run.merge("a=0.6_r=0", {"a": 0.6, "r": 0.0}) == 0
     assert "1/2 points merged" in run.row("nll").evidence
-    assert run.merge("a=1,r=0", {"a": 1.0, "r": 0.0}) == 0
+    assert run.merge("a=1_r=0", {"a": 1.0, "r": 0.0}) == 0
     assert run.row("nll").state == "finished"
     os.utime(run.experiment / "model.safetensors", (time.time() + 1, time.time() + 1))
     row = run.row("nll")

@@ -96,7 +96,7 @@ def test_the_table_holds_the_numbers_of_the_points(finished):
     table = pd.read_csv(results / "tables/figure3.csv")
     assert set(table.experiment) == {"a_scan_isotropic", "a_scan_matching"}
     for row in table.itertuples():
-        path = results / row.experiment / f"nll/a={row.a:g},r=0.npz"
+        path = results / row.experiment / f"nll/a={row.a:g}_r=0.npz"
         bits = np.load(path)["bits_per_dim"]
         assert row.nll_bits_per_dim == pytest.approx(bits.mean())
     assert table.fid.notna().sum() == 2
@@ -104,18 +104,18 @@ def test_the_table_holds_the_numbers_of_the_points(finished):
 
 
 def test_a_deleted_point_is_joined_again_from_its_shards(copy):
-    point = copy.folder / "results/tiny/a_scan_isotropic/nll/a=0.6,r=0.npz"
+    point = copy.folder / "results/tiny/a_scan_isotropic/nll/a=0.6_r=0.npz"
     before = np.load(point)["bits_per_dim"]
     point.unlink()
     after = {name: 1 for name in ("table", "figure", "comparison", "summary", "all")}
     assert copy.planned(ALL) == {"nll": 1} | after
-    copy.run("results/tiny/a_scan_isotropic/nll/a=0.6,r=0.npz")
+    copy.run("results/tiny/a_scan_isotropic/nll/a=0.6_r=0.npz")
     assert np.array_equal(np.load(point)["bits_per_dim"], before)
 
 
 def test_a_deleted_job_and_shard_are_computed_again_alone_to_the_same_bits(copy):
     folder = copy.folder / "results/tiny/a_scan_isotropic/nll"
-    point, shard = folder / "a=0.6,r=0.npz", folder / "shards/a=0.6,r=0/000002.npz"
+    point, shard = folder / "a=0.6_r=0.npz", folder / "shards/a=0.6_r=0/000002.npz"
     before = np.load(point)["bits_per_dim"]
     written = {path: path.stat().st_mtime_ns for path in folder.glob("shards/*/*") if path != shard}
     for path in (point, shard, folder / "jobs/0.json"):
@@ -137,7 +137,7 @@ def test_adding_a_value_of_a_computes_the_new_points_alone(copy):
     copy.run(table)
     assert written == {path: path.stat().st_mtime_ns for path in written}
     new = set(folder.glob("shards/*/*")) - written.keys()
-    assert {path.parent.name for path in new} == {"a=1.5,r=0"}
+    assert {path.parent.name for path in new} == {"a=1.5_r=0"}
     assert 1.5 in pd.read_csv(copy.folder / table).a.tolist()
 
 

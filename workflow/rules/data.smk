@@ -5,10 +5,9 @@ rule download:
         "<downloads>/logs/{download}/{file}.log",
     benchmark:
         "<downloads>/benchmarks/{download}/{file}.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
-    resources:
-        runtime=240,
     params:
         url=download_url,
         sha256=download_sha256,

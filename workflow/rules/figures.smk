@@ -13,6 +13,7 @@ rule table:
         "<results>/{preset}/logs/tables/{figure}.log",
     benchmark:
         "<results>/{preset}/benchmarks/tables/{figure}.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     shell:
@@ -37,6 +38,7 @@ rule figure:
         "<results>/{preset}/benchmarks/figures/{figure}.tsv"
     wildcard_constraints:
         figure="|".join(FIGURES),
+    localrule: True
     conda:
         "../../environment.yml"
     params:
@@ -61,6 +63,7 @@ rule comparison:
         "<results>/{preset}/logs/tables/comparison.log",
     benchmark:
         "<results>/{preset}/benchmarks/tables/comparison.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     shell:
@@ -82,6 +85,7 @@ rule summary:
         "<results>/{preset}/logs/{summary}.log",
     benchmark:
         "<results>/{preset}/benchmarks/{summary}.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     params:
