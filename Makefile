@@ -10,12 +10,12 @@ export PYTHONUNBUFFERED := 1
 .PHONY: demo demo-all test test-slurm check clean
 
 demo: $(VENV)/installed
-	snakemake demo
+	snakemake --cores all demo
 	@$(MAKE) --no-print-directory results/demo/report-quick.zip
 	@cat results/demo/quick.md
 
 demo-all: $(VENV)/installed
-	snakemake demo_all
+	snakemake --cores all demo_all
 	@$(MAKE) --no-print-directory results/demo/report-summary.zip
 	@cat results/demo/summary.md
 
