@@ -7,7 +7,7 @@ import pytest
 from cluster import wait_for
 from pipeline import FIGURE, MODEL, Pipeline, scan_preset
 
-GPU_RULES = {"train", "nll_shards", "sample_shards", "quality", "quality_of_two"}
+GPU_RULES = {"train", "nll_shards", "sample_shards", "quality"}
 
 
 @pytest.fixture(scope="module")
