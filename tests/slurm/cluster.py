@@ -5,7 +5,8 @@ python tests/slurm/cluster.py stop FOLDER
 
 Needs root on Debian or Ubuntu; the packages slurm-wlm and munge are installed if they are missing.
 Nothing outside FOLDER is written: FOLDER/bin holds the SLURM commands, bound to this cluster. There
-is no accounting (sacct fails), and memory is enforced by polling, once a second.
+is no accounting (sacct fails), and memory is enforced by polling, once a second. Jobs of the
+partition `urgent` preempt all others.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=500
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
 AccountingStorageType=accounting_storage/none
@@ -71,6 +74,7 @@ GresTypes=gpu
 NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=16000 Gres=gpu:fake:2 State=UNKNOWN
 PartitionName=gpu Nodes={node} Default=YES MaxTime=7-00:00:00 State=UP
 PartitionName=cpu Nodes={node} MaxTime=7-00:00:00 State=UP
+PartitionName=urgent Nodes={node} PriorityTier=10 MaxTime=7-00:00:00 State=UP
 """
 
 

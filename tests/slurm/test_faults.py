@@ -221,3 +221,24 @@ def test_a_second_snakemake_is_refused_and_after_the_death_of_the_first_waits_fo
     pipeline.ends(third, "third.log")
     assert goes_on_after(pipeline, training) == STEPS
     assert pipeline.digest(model) == undisturbed.digest(model)
+
+
+def test_a_preempted_training_is_requeued_and_goes_on_from_its_checkpoint(
+    cluster, undisturbed, tmp_path
+):
+    pipeline, model = Pipeline(tmp_path / "run", cluster, tiny=scan_preset()), MODEL.format("tiny")
+    pipeline.take_data(undisturbed, "tiny")
+    run = pipeline.start(model)
+    held = Troubled(pipeline).hold_training(model)
+    step = pipeline.steps(model)[0]
+    cluster.run("sbatch", "-p", "urgent", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
+    wait_for(lambda: not os.path.exists(f"/proc/{held}"), PATIENCE, "preemption")
+    pipeline.ends(run)
+    (job,) = (
+        job
+        for job in cluster.run("scontrol", "--oneliner", "show", "job").splitlines()
+        if f"StdOut={pipeline.folder}" in job
+    )
+    assert "Restarts=1 " in job and "JobState=COMPLETED" in job
+    assert goes_on_after(pipeline, "tiny/logs/a_scan_isotropic/train") >= step > 0
+    assert pipeline.digest(model) == undisturbed.digest(model)

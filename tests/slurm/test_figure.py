@@ -1,7 +1,9 @@
 """Figure 3 through `snakemake --profile slurm`, on a real SLURM."""
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from cluster import wait_for
@@ -48,3 +50,15 @@ def test_jobs_are_put_back_into_the_queue_when_they_are_preempted(figure):
 
 def test_the_cluster_listens_on_the_loopback_interface_alone(figure):
     assert set(figure[2]) == {"127.0.0.1"}
+
+
+def test_a_training_on_two_gpus_is_that_on_one_up_to_rounding(cluster, undisturbed, tmp_path):
+    preset, model = scan_preset(gpu=1, train_gpu=2), MODEL.format("tiny")
+    pipeline = Pipeline(tmp_path / "run", cluster, tiny=preset)
+    pipeline.take_data(undisturbed, "tiny")
+    pipeline.ends(pipeline.start(model))
+    assert "processes 2" in pipeline.log("tiny/logs/a_scan_isotropic/train")
+    tables = (one.folder / Path(model).with_name("training.csv") for one in (pipeline, undisturbed))
+    two, one = (pd.read_csv(table).loss for table in tables)
+    assert len(one) > 10
+    np.testing.assert_allclose(two, one, rtol=1e-3)
