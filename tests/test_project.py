@@ -50,6 +50,10 @@ def test_the_constraints_pin_every_dependency_inside_its_range():
         assert requirement.specifier.contains(pin.version), name
 
 
+SITE = ("SBATCH_PARTITION", "SBATCH_ACCOUNT", "GUD_GPU_PARTITION", "GUD_GPU_MODEL")
+SITE += ("GUD_TRAIN_MINUTES", "GUD_SLURM_STATUS")
+
+
 def slurm_profile():
     with open(ROOT / "slurm/config.v9+.yaml") as file:
         return ProfileConfigFileParser().parse(file)
@@ -68,7 +72,7 @@ def test_the_slurm_profile_asks_for_the_sites_gpus_in_the_rules_that_want_one(mo
 def test_the_slurm_profile_names_partition_and_account_only_where_the_site_has_said_them(
     monkeypatch,
 ):
-    for name in ("SBATCH_PARTITION", "SBATCH_ACCOUNT", "GUD_GPU_PARTITION", "GUD_GPU_MODEL"):
+    for name in SITE:
         monkeypatch.delenv(name, raising=False)
     plain = slurm_profile()
     assert "set-resources" not in plain
@@ -79,6 +83,16 @@ def test_the_slurm_profile_names_partition_and_account_only_where_the_site_has_s
     set_up = slurm_profile()
     assert {"slurm_partition=long", "slurm_account=physics"} < set(set_up["default-resources"])
     assert "train:slurm_partition=gpu" in set_up["set-resources"]
+
+
+def test_the_slurm_profile_limits_the_time_of_trainings_alone(monkeypatch):
+    for name in SITE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GUD_TRAIN_MINUTES", "720")
+    assert slurm_profile()["set-resources"] == ["train:runtime=720"]
+    monkeypatch.setenv("GUD_GPU_MODEL", "a100")
+    limited = [one for one in slurm_profile()["set-resources"] if "runtime" in one]
+    assert limited == ["train:runtime=720"]
 
 
 def test_the_slurm_profile_has_no_setting_that_the_default_profile_overrides():
