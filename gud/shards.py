@@ -3,7 +3,8 @@
 The shards of FOLDER/POINT.npz are FOLDER/shards/POINT/FIRST.npz, FIRST being the first of their
 images. A job computes any number of them, of one point or of several; `python -m gud.merge` joins
 those of a point. They are independent, so that no split into jobs changes a number, and one that is
-found finished is never computed again. They may be deleted once the point is there.
+found finished is never computed again. Once the point is there they serve only jobs whose points
+change, and may be deleted.
 """
 
 from __future__ import annotations
