@@ -1,29 +1,54 @@
 # make demo       Figures 2 to 5 in miniature, from data to figures and report
 # make demo-all   every figure in miniature
+# make demo-psld  phase-space Langevin diffusion (the second paper) in miniature
+# make report     one page of a preset with all its checks: results/demo/report.html (PRESET=demo)
+# make reproduce  runs a preset a second time, in again/, and compares all artefacts (PRESET=demo);
+#                 with TARGET=demo, or any other target, that part of it alone
+# make quick      the tests that take seconds: in less than four minutes
 # make test       everything that CI runs
 # make test-slurm the workflow on a real SLURM of one node, which it installs; needs root
+# make docs       the API reference, from the docstrings: docs/api/index.html
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo demo-all test test-slurm check clean
+PRESET := demo
+TARGET := all
+# Tests run in a process for each core, one thread each.
+PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+.PHONY: demo demo-all demo-psld report reproduce quick test test-slurm check docs clean
 
 demo: $(VENV)/installed
 	snakemake --cores all demo
 	@$(MAKE) --no-print-directory results/demo/report-quick.zip
-	@cat results/demo/quick.md
+	@cat results/demo/quick.md results/demo/verdict-quick.md
 
 demo-all: $(VENV)/installed
 	snakemake --cores all demo_all
 	@$(MAKE) --no-print-directory results/demo/report-summary.zip
-	@cat results/demo/summary.md
+	@cat results/demo/summary.md results/demo/verdict.md
+
+demo-psld: $(VENV)/installed
+	snakemake --cores all all --config preset=demo_psld
+	@cat results/demo_psld/summary.md
 
 results/demo/report-%.zip: results/demo/%.md
 	PYTHONWARNINGS=ignore snakemake $< --report $@
 
+report: $(VENV)/installed
+	gud report $(PRESET)
+
+reproduce: $(VENV)/installed
+	snakemake --cores all --profile profiles/default --directory again $(TARGET) --config preset=$(PRESET)
+	gud compare results/$(PRESET) again/results/$(PRESET) $(if $(filter-out all,$(TARGET)),--part)
+
+quick: $(VENV)/installed
+	$(PYTEST) -m "not slow and not cluster"
+
 test: check
-	pytest tests/test_*.py tests/slurm
+	$(PYTEST)
 
 test-slurm: $(VENV)/installed
 	pytest tests/slurm
@@ -35,12 +60,15 @@ check: $(VENV)/installed
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
+docs: $(VENV)/installed
+	python docs/api.py docs/api
+
 # The constraints pin every version; torch comes as the build that the machine's index offers.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	pip install --quiet --constraint constraints.txt torch
-	pip install --quiet --constraint constraints.txt --editable '.[workflow,dev]'
+	pip install --quiet --constraint constraints.txt --editable '.[workflow,dev,docs,tensorboard]'
 	touch $@
 
 clean:
-	rm -rf results .snakemake
+	rm -rf results again docs/api .snakemake

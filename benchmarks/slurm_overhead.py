@@ -8,14 +8,13 @@ Snakemake notices the end of a job later. A row's `ratio` is its time over that 
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import pandas as pd
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +23,7 @@ sys.path[:0] = [str(ROOT / "tests/slurm"), str(ROOT / "tests")]
 from cluster import Cluster, running  # noqa: E402
 from pipeline import FIGURE, Pipeline, scan_preset  # noqa: E402
 
-from gud.errors import command_line  # noqa: E402
+from gud.cli import out_option, reported  # noqa: E402
 from gud.provenance import atomic, write_record  # noqa: E402
 
 EMPTY = """
@@ -63,11 +62,10 @@ def figure(cluster: Cluster, folder: Path, workers: int) -> float:
     return time.perf_counter() - began
 
 
-@command_line
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args(argv)
+@click.command()
+@out_option()
+def main(out: Path) -> None:
+    """Measure the overhead of SLURM jobs, and what a second worker gives."""
     started, rows = time.time(), []
     with tempfile.TemporaryDirectory() as name, running(Path(name) / "slurm", cpus=8) as cluster:
         for what, measure in (("four empty jobs", empty_jobs), ("small Figure 3", figure)):
@@ -78,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> None:
                 rows[-1]["ratio"] = seconds / one
     table = pd.DataFrame(rows).round(3)
     print(table.to_string(index=False))
-    with atomic(arguments.out) as temporary:
+    with atomic(out) as temporary:
         table.to_csv(temporary, index=False)
-    write_record(arguments.out, started=started)
+    write_record(out, started=started)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(lambda: main(standalone_mode=False)))

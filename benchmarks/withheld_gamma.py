@@ -2,7 +2,7 @@
 
     python benchmarks/withheld_gamma.py --preset config/demo.yaml --experiment ordering_scan \\
         --data results/demo/data/natural16.npz --out docs/reference/withheld_gamma.csv \\
-        [--seeds S...] [--steps N]
+        [--seed S]... [--steps N]
 
 Trains the network of an experiment twice from each seed, hence on the same images, times, schedules
 and noise: as it is, and with gamma withheld, each component's replaced by the mean over components,
@@ -18,30 +18,40 @@ own schedule. Patches of one photograph are alike: the errors hold for these pho
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gud import data
-from gud.errors import InputError, command_line
-from gud.losses import denoising_loss
+from gud.cli import (
+    NamedPreset,
+    experiment_option,
+    input_option,
+    out_option,
+    preset_option,
+    reported,
+)
+from gud.config.jobs import TrainingJob, training_job
+from gud.data import datasets
+from gud.data.statistics import fit
+from gud.diffusion.dequantisation import dequantise
+from gud.diffusion.representation import Statistics
+from gud.errors import InputError
 from gud.model import Model
-from gud.points import standard_error
-from gud.preset import load_preset
 from gud.progress import progress
 from gud.provenance import atomic, write_record
-from gud.randomness import generator
-from gud.representation import Statistics, fit
-from gud.settings import validate
-from gud.training import RunSettings, Training
+from gud.randomness import Stream
+from gud.report.points import standard_error
+from gud.training.batches import batch_indices
+from gud.training.loss import denoising_loss
+from gud.training.step import Training
 
 Gamma = Float[Tensor, "batch components"]
 
@@ -77,7 +87,7 @@ class Shown(nn.Module):
         return self.network(images, self.condition(gamma, other))
 
 
-def trained(run: RunSettings, images: Tensor, statistics: Statistics, condition: str) -> Training:
+def trained(run: TrainingJob, images: Tensor, statistics: Statistics, condition: str) -> Training:
     """A finished training whose network was shown gamma under a condition."""
     training = Training(run, images, statistics, torch.device("cpu"))
     training.model.network = Shown(training.network, condition)
@@ -91,7 +101,7 @@ def judged(
     training: Training, images: Tensor, statistics: Statistics, condition: str, batches: int
 ) -> Float[Tensor, " batches"]:
     """The loss of the averaged weights on each batch of test images, in single precision."""
-    model = Model(training.run.model.model_dump(mode="json"), statistics)
+    model = Model(training.run.model, statistics)
     model.network.load_state_dict(training.average.module.state_dict())
     model.network = network = Shown(model.network, condition)
     model.eval().requires_grad_(False)
@@ -99,27 +109,27 @@ def judged(
     ranges = training.run.model.schedule.ranges
     losses = []
     for number in range(batches):
-        stream = generator("cpu", TEST_SEED, "withheld gamma", number)
+        stream = Stream("cpu", TEST_SEED, "withheld gamma", number)
         schedule, other = (
             model.schedule(
                 **{
-                    name: low + (high - low) * torch.rand((), generator=stream).item()
+                    name: low + (high - low) * float(stream.uniform(()))
                     for name, (low, high) in sorted(ranges.items())
                 }
             )
             for _ in range(2)
         )
-        indices = data.batch_indices(len(images), size, number, TEST_SEED)
-        phi = data.dequantise(images[indices], stream)
-        t = torch.rand(size, generator=stream, dtype=torch.float64)
-        noise = torch.randn(size, *model.state_shape, generator=stream)
+        indices = batch_indices(len(images), size, number, TEST_SEED)
+        phi = dequantise(images[indices], stream)
+        t = stream.uniform((size,))
+        noise = stream.normal((size, *model.state_shape))
         network.other = other(t).gamma
         losses.append(denoising_loss(model, phi, schedule, t, noise))
     return torch.stack(losses).double()
 
 
 def compared(
-    run: RunSettings, images: Tensor, test: Tensor, statistics: Statistics, batches: int
+    run: TrainingJob, images: Tensor, test: Tensor, statistics: Statistics, batches: int
 ) -> list[dict[str, Any]]:
     """The rows of one seed."""
     losses = {}
@@ -146,56 +156,50 @@ def compared(
     ]
 
 
-def settings_of(preset: Path, name: str, seed: int, steps: int | None) -> RunSettings:
+def settings_of(preset: NamedPreset, name: str, seed: int, steps: int | None) -> TrainingJob:
     """The run of an experiment as the workflow trains it, but for the seed and number of steps."""
-    loaded = load_preset(preset)
-    if name not in loaded.experiments:
-        raise InputError(f"--experiment {name} must be one of {', '.join(loaded.experiments)}")
-    experiment = loaded.experiments[name]
-    raw: dict[str, Any] = {
-        "experiment": name,
-        "model": experiment.model(),
-        "training": experiment.training.model_dump(),
-        "seed": seed,
-    }
-    raw["training"] |= {} if steps is None else {"steps": steps}
-    return validate(RunSettings, raw, str(preset))
+    job = training_job(preset.preset, name)
+    training = job.training if steps is None else job.training.model_copy(update={"steps": steps})
+    return job.model_copy(update={"training": training, "seed": seed})
 
 
-@command_line
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--preset", type=Path, required=True)
-    parser.add_argument("--experiment", required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the experiment's data set, npz")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--steps", type=int, help="of training; default: those of the preset")
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args(argv)
+@click.command()
+@preset_option()
+@experiment_option()
+@input_option("--data", "The experiment's data set, .npz.")
+@click.option("--seed", "seeds", type=int, multiple=True, default=[0], help="One or several.")
+@click.option("--steps", type=int, help="Of training; default: those of the preset.")
+@out_option()
+def main(
+    preset: NamedPreset,
+    experiment: str,
+    data: Path,
+    seeds: tuple[int, ...],
+    steps: int | None,
+    out: Path,
+) -> None:
+    """Compare a network that sees gamma with one that sees its mean over components alone."""
     started = time.time()
-    runs = [
-        settings_of(arguments.preset, arguments.experiment, seed, arguments.steps)
-        for seed in arguments.seeds
-    ]
-    images, test = (data.load(arguments.data, split) for split in ("train", "test"))
+    runs = [settings_of(preset, experiment, seed, steps) for seed in seeds]
+    images, test = (datasets.load(data, split) for split in ("train", "test"))
     batches = len(test) // runs[0].training.batch_size
     if batches < 2:
         raise InputError(
-            f"test of {arguments.data} holds {len(test)} images, expected two batches of "
+            f"test of {data} holds {len(test)} images, expected two batches of "
             f"{runs[0].training.batch_size} or more"
         )
-    statistics = fit(images, runs[0].model.basis.model_dump())
+    statistics = fit(images, runs[0].model.basis, mirrored=runs[0].training.flip)
     rows = [row for run in runs for row in compared(run, images, test, statistics, batches)]
-    with atomic(arguments.out) as temporary:
+    with atomic(out) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
     write_record(
-        arguments.out,
-        inputs=[arguments.data],
-        settings=runs[0].model_dump(mode="json", exclude={"seed"}) | {"seeds": arguments.seeds},
+        out,
+        inputs=[data],
+        settings=runs[0].model_dump(mode="json", exclude={"seed"}) | {"seeds": seeds},
         started=started,
         threads=torch.get_num_threads(),
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported(lambda: main(standalone_mode=False)))

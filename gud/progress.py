@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from gud.allocation import TimeLimit
+from gud.training.allocation import TimeLimit
 
 LOG_SECONDS = 10.0
 LOG_LINE = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from sections import model_settings
 
+from gud.diffusion.representation import Statistics
 from gud.model import Model
-from gud.representation import Statistics
 
 SIZE, VARIANCE = 8, 0.04
 SETTINGS = {
@@ -19,6 +20,7 @@ SETTINGS = {
         "time_power": 1.0,
         "ranges": {"b": [0.5, 0.7]},
     },
+    "network_space": "image",
     "preconditioning": "none",
     "network": {
         "name": "ncsnpp",
@@ -53,7 +55,11 @@ def untrained(**changes) -> Model:
     mean = (ramp + ramp[:, None] / 2).expand(3, SIZE, SIZE).clone()
     variance = torch.full((SIZE**2,), VARIANCE, dtype=torch.float64)
     torch.manual_seed(0)
-    return Model(SETTINGS | changes, Statistics(mean, variance)).eval().requires_grad_(False)
+    return (
+        Model(model_settings(SETTINGS, **changes), Statistics(mean, variance))
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 def exact() -> Model:

@@ -2,6 +2,26 @@ from pathlib import Path
 
 import pytest
 from training_runs import make_files, start
+from workspace import Workspace
+
+SHARED = ["cluster", "finished", "uninterrupted"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share something costly run in one process; so do those of one file.
+
+    What takes longest is begun first.
+    """
+
+    def group(item: pytest.Item) -> str:
+        fixtures = getattr(item, "fixturenames", [])
+        return next((name for name in SHARED if name in fixtures), item.path.stem)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    rank = {name: place for place, name in enumerate(SHARED)}
+    items.sort(key=lambda item: rank.get(group(item), len(SHARED)))
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +37,17 @@ def uninterrupted(files, tmp_path_factory) -> Path:
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workspace:
+    """One real run of the workflow, which no test may change."""
+    workspace = Workspace(tmp_path_factory.mktemp("workflow"))
+    workspace.run("all")
+    return workspace
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Workspace:
+    """A copy of it, which a test may change."""
+    return finished.copy(tmp_path / "copy")

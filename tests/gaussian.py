@@ -9,10 +9,12 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
-from gud.bases import PCA, Basis, Fourier, Haar, Pixel
-from gud.processes import OrnsteinUhlenbeck
-from gud.representation import Representation, Statistics
-from gud.schedules import SoftConditioning, gamma_noise_default
+from gud.diffusion.bases import PCA, Basis, Fourier, Pixel
+from gud.diffusion.bases.wavelets import Wavelet
+from gud.diffusion.noising import NoisingState
+from gud.diffusion.processes import OrnsteinUhlenbeck
+from gud.diffusion.representation import Representation, Statistics
+from gud.diffusion.schedules import SoftConditioning, gamma_noise_default
 
 SIZE = 4
 PIXELS = SIZE * SIZE
@@ -39,7 +41,7 @@ def representation(name: str, covariance: np.ndarray, whitened: bool) -> Represe
         "pixel": lambda: Pixel(SIZE),
         "pca": lambda: PCA(SIZE, rotation),
         "fourier": lambda: Fourier(SIZE),
-        "haar": lambda: Haar(SIZE, 2),
+        "haar": lambda: Wavelet(SIZE, 2),
     }[name]()
     matrix = matrix_of(basis)
     variances = [
@@ -92,22 +94,24 @@ class Gaussian:
         return states
 
     def denoiser(self, process):
-        """The exact E[eps | z] = L^T C(t)^-1 z, for batches that share one noising state."""
+        """The exact E[eps | z] = L^T C(t)^-1 z."""
 
         def eps(z, state):
-            _, k, channels, n = z.shape
-            transition, factor = (
-                m(state)[0].double() for m in (process.transition, process.factor)
-            )
+            _, _, channels, n = z.shape
+            if (state.gamma == state.gamma[:1]).all():
+                state = NoisingState(state.gamma[:1], state.d_gamma_dt[:1])
+            transition, factor = (m(state).double() for m in (process.transition, process.factor))
             data = torch.from_numpy(self.covariance).view(channels, n, channels, n)
-            column = transition[:, 0]
-            covariance = torch.einsum("ia,cadb,jb->icajdb", column, data, column).flatten(3)
-            covariance = covariance.flatten(0, 2)
-            whitening = torch.einsum("ija,ab,cd->icajdb", factor, torch.eye(n), torch.eye(channels))
-            whitening = whitening.flatten(3).flatten(0, 2)
-            covariance = covariance + whitening @ whitening.T
-            matrix = torch.linalg.solve(covariance, whitening)
-            return (z.flatten(1) @ matrix.to(z)).view_as(z)
+            column = transition[:, :, 0]
+            covariance = torch.einsum("tia,cadb,tjb->ticajdb", column, data, column)
+            units = torch.eye(n).double(), torch.eye(channels).double()
+            whitening = torch.einsum("tija,ab,cd->ticajdb", factor, *units)
+            covariance, whitening = (m.flatten(4).flatten(1, 3) for m in (covariance, whitening))
+            covariance = covariance + whitening @ whitening.mT
+            matrix = torch.linalg.solve(covariance, whitening).to(z)
+            if len(matrix) == 1:
+                return (z.flatten(1) @ matrix[0]).view_as(z)
+            return (z.flatten(1)[:, None] @ matrix).view_as(z)
 
         return eps
 
@@ -155,7 +159,10 @@ def solve_moments(beta, drift, diffusion, start: np.ndarray) -> Flow:
     """
     size = len(start)
     identity = np.eye(size // len(drift))
-    a, power = np.kron(drift, identity), np.kron(np.diag(diffusion) ** 2, identity)
+    a, power = (
+        np.kron(drift, identity),
+        np.kron(np.array(diffusion) @ np.array(diffusion).T, identity),
+    )
 
     def velocity(t, y):
         covariance, matrix = y[: 2 * size**2].reshape(2, size, size)
@@ -195,3 +202,11 @@ def ramp_flow(
         part = solve_moments(beta, OrnsteinUhlenbeck.drift, OrnsteinUhlenbeck.diffusion, whole.end)
         whole = Flow(part.matrix @ whole.matrix, whole.log_det + part.log_det, covariance, part.end)
     return whole
+
+
+def setting(name, whitened, a, channels=1, **schedule):
+    """A representation, Gaussian data in it, and a schedule of softness a."""
+    covariance = image_covariance(channels, seed=0)
+    components = representation(name, covariance, whitened)
+    gaussian = Gaussian(component_covariance(covariance, components), channels)
+    return components, gaussian, soft_conditioning(components, a, **schedule)

@@ -1,12 +1,15 @@
-import functools
 import json
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from audits import run, statuses
 
-from gud import audit, download
-from gud.provenance import read_record, record_path, sha256, write_record
+from gud.audit import chain as audit
+from gud.provenance import read_record, record_digest, record_path, sha256, write_record
 
 
 @pytest.fixture
@@ -35,16 +38,6 @@ def chain(tmp_path):
     write_record(table, inputs=points)
     write_record(figure, inputs=[table])
     return files
-
-
-def run(capsys, file):
-    status = audit.main([str(file)])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
-
-
-def statuses(file):
-    return {finding.path.name: finding.status for finding in audit.audit(file)}
 
 
 def test_untouched_chain_is_as_recorded_to_its_last_leaf(chain, capsys):
@@ -108,68 +101,167 @@ def test_missing_file_is_found(chain, capsys):
     assert status != 0 and "1 MISSING FILE" in err
 
 
-def test_record_that_is_not_one_is_found(chain):
-    record_path(chain["data.npz"]).write_text("{}")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "not JSON",
+        "[" * 100_000,
+        '{"sha256": 3, "inputs": {}, "settings": {}, "code": {"gud_sha256": "0"}}',
+        '{"sha256": "0", "inputs": [], "settings": {}, "code": {"gud_sha256": "0"}}',
+        '{"sha256": "0", "inputs": {"a": 1}, "settings": {}, "code": {"gud_sha256": "0"}}',
+        '{"sha256": "0", "inputs": {}, "settings": 1, "code": {"gud_sha256": "0"}}',
+        '{"sha256": "0", "inputs": {}, "settings": {}, "code": "0"}',
+        '{"sha256": "0", "inputs": {}, "settings": {}, "code": {}}',
+        '{"sha256": "0", "inputs": {}, "settings": {}, "code": {"gud_sha256": 5}}',
+        '{"sha256": "0", "inputs": {}, "settings": {}, "code": {"gud_sha256": "0", "git": 1}}',
+        '{"sha256": "0", "inputs": {}, "settings": {}, "code": {"gud_sha256": "0"}, "seconds": ""}',
+        '{"sha256": "0", "inputs": {}, "settings": {}, "code": {"gud_sha256": "0"}, "made_by": 1}',
+        '{"sha256": "0", "inputs": {}, "settings": {}, "code": {"gud_sha256": "0"}, '
+        '"made_by": [{"code": {}}]}',
+    ],
+)
+def test_record_that_is_not_one_is_found(chain, capsys, text):
+    record_path(chain["data.npz"]).write_text(text)
+    status, out, err = run(capsys, chain["figure3.pdf"])
+    assert status == 2
     assert statuses(chain["figure3.pdf"])["data.npz"] == "BAD RECORD"
 
 
-def test_other_code_versions_are_warned_of_but_do_not_fail(chain, capsys):
-    record = read_record(chain["model.safetensors"])
-    record["code"]["gud_sha256"] = "0123456789abcdef"
-    record_path(chain["model.safetensors"]).write_text(json.dumps(record))
-    status, out, _ = run(capsys, chain["figure3.pdf"])
+def test_record_that_is_no_text_is_found(chain):
+    record_path(chain["data.npz"]).write_bytes(b"\xff\xfe\x00")
+    assert statuses(chain["data.npz"])["data.npz"] == "BAD RECORD"
+
+
+@pytest.fixture(scope="module")
+def long_chain(tmp_path_factory):
+    """The last of 1,500 files, each made from the one before."""
+    folder = tmp_path_factory.mktemp("long")
+    files = [folder / f"{number}.csv" for number in range(1500)]
+    for file in files:
+        file.write_text(file.name)
+    write_record(files[0])
+    first = read_record(files[0])
+    del first["record_sha256"]
+    for before, file in pairwise(files):
+        made = {"sha256": sha256(file), "inputs": {before.name: sha256(before)}}
+        record_path(file).write_text(json.dumps(first | made))
+    return files[-1]
+
+
+def test_a_chain_of_any_length_is_followed(long_chain):
+    assert sum(1 for _ in audit.audit(long_chain)) == 1500
+
+
+def test_the_first_line_can_be_read_alone(long_chain):
+    command = [sys.executable, "-m", "gud", "audit", str(long_chain)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("OK")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 128 + 13
+
+
+def test_other_code_versions_are_warned_of_but_do_not_fail(chain, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "gud.provenance.record.code_version", lambda: {"gud_sha256": "0123456789abcdef"}
+    )
+    write_record(chain["model.safetensors"], inputs=[chain["data.npz"]])
+    monkeypatch.undo()
+    write_record(chain["figure3.csv"], inputs=[chain["model.safetensors"]])
+    status, out, _ = run(capsys, chain["figure3.csv"])
     assert status == 0
     assert "model.safetensors, made by code 01234567; the present code is" in out
     assert "made by 2 versions of the code" in out
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        """Silent."""
+def edit(file, **changes):
+    """Change a record as a forger would, its own digest included."""
+    record = read_record(file) | changes
+    record["record_sha256"] = record_digest(record)
+    record_path(file).write_text(json.dumps(record))
 
 
-@pytest.fixture
-def fetched(tmp_path, monkeypatch):
-    """A file downloaded over HTTP without a checksum, a data set made from it, and its URL."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "train.parquet").write_bytes(b"photographs")
-    handler = functools.partial(Quiet, directory=tmp_path / "site")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}/train.parquet"
-    archive, data = tmp_path / "downloads" / "train.parquet", tmp_path / "data.npz"
-    assert download.main(["--url", url, "--sha256", "unpublished", "--out", str(archive)]) == 0
-    data.write_bytes(b"images")
-    write_record(data, inputs=[archive])
-    yield archive, data, url
-    server.shutdown()
-    server.server_close()
-    thread.join()
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 4},
+        {"settings": {"steps": 1}},
+        {"device": "cpu"},
+        {"packages": {"torch": "2.0"}},
+        {"inputs": {}, "records": {}},
+        {"command": "gud train --seed 3"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_edited_record_is_found_by_what_was_made_from_its_artefact(chain, changes):
+    edit(chain["model.safetensors"], **changes)
+    found = statuses(chain["figure3.pdf"])
+    assert found.pop("model.safetensors") == "CHANGED RECORD"
+    assert "CHANGED RECORD" not in found.values()
 
 
-def test_a_download_without_a_checksum_is_unverified_and_counted_but_no_failure(fetched, capsys):
-    archive, data, _ = fetched
-    assert read_record(archive)["verified"] is False
-    status, out, _ = run(capsys, data)
+def test_an_edited_record_of_the_artefact_itself_is_found(chain):
+    record = read_record(chain["figure3.pdf"]) | {"seed": 1}
+    record_path(chain["figure3.pdf"]).write_text(json.dumps(record))
+    assert statuses(chain["figure3.pdf"])["figure3.pdf"] == "CHANGED RECORD"
+
+
+def test_work_done_again_to_the_same_bits_leaves_what_was_made_from_it_valid(chain):
+    before = read_record(chain["model.safetensors"])
+    write_record(chain["model.safetensors"], inputs=[chain["data.npz"]], seed=3, device="cpu")
+    assert statuses(chain["figure3.pdf"])["model.safetensors"] == "CHANGED RECORD"
+    device = "NVIDIA H200"
+    write_record(chain["model.safetensors"], inputs=[chain["data.npz"]], seed=3, device=device)
+    assert read_record(chain["model.safetensors"])["seconds"] != before["seconds"]
+    assert set(statuses(chain["figure3.pdf"]).values()) == {"OK"}
+
+
+def test_a_record_of_the_earlier_form_is_followed_with_a_warning(chain, capsys):
+    for name in ("figure3.pdf", "figure3.csv"):
+        record = read_record(chain[name])
+        for key in ("format", "records", "record_sha256"):
+            del record[key]
+        record_path(chain[name]).write_text(json.dumps(record))
+    status, out, _ = run(capsys, chain["figure3.pdf"])
     assert status == 0
-    assert statuses(data) == {"data.npz": "OK", "train.parquet": "UNVERIFIED"}
-    assert any(line.split()[0] == "UNVERIFIED" for line in out.splitlines())
-    assert "all 2 files are as recorded, 1 of them UNVERIFIED" in out.splitlines()[-1]
+    assert "2 of the records, e.g. that of figure3.pdf, are of an earlier form" in out
 
 
-def test_an_unverified_download_that_changed_is_changed(fetched, capsys):
-    archive, data, _ = fetched
-    archive.write_bytes(b"other photographs")
-    assert run(capsys, data)[0] != 0
-    assert statuses(data)["train.parquet"] == "CHANGED"
+def test_parts_may_be_deleted_and_companions_are_audited(tmp_path):
+    point, shard, picture = (tmp_path / name for name in ("a.csv", "shard.npz", "a.png"))
+    for file in (point, shard, picture):
+        file.write_text(file.name)
+    write_record(shard)
+    write_record(point, parts=[shard], made_with=[picture])
+    write_record(picture, made_with=[point])
+    assert statuses(point) == {"a.csv": "OK", "shard.npz": "OK", "a.png": "OK"}
+    picture.write_text("other")
+    assert statuses(point)["a.png"] == "CHANGED"
+    shard.unlink()
+    assert statuses(point)["shard.npz"] == "NOT KEPT"
 
 
-def test_a_download_is_verified_once_its_checksum_is_known(fetched, capsys):
-    archive, data, url = fetched
-    arguments = ["--url", url, "--out", str(archive), "--sha256", sha256(archive)]
-    assert download.main(arguments) == 0
-    assert read_record(archive)["verified"] is True
-    assert statuses(data) == {"data.npz": "OK", "train.parquet": "OK"}
-    assert "UNVERIFIED" not in run(capsys, data)[1]
+def test_a_loop_of_records_ends(chain):
+    record = read_record(chain["data.npz"])
+    record["inputs"] = {"../figures/figure3.pdf": sha256(chain["figure3.pdf"])}
+    record_path(chain["data.npz"]).write_text(json.dumps(record))
+    assert statuses(chain["figure3.pdf"])["data.npz"] == "CHANGED RECORD"
+
+
+def test_a_file_of_a_package_is_found_wherever_the_results_lie(tmp_path):
+    import skimage
+
+    photograph = Path(skimage.__file__).parent / "data/astronaut.png"
+    data = tmp_path / "deep/down/data.npz"
+    data.parent.mkdir(parents=True)
+    data.write_bytes(b"patches")
+    write_record(data, inputs=[photograph])
+    (name,) = read_record(data)["inputs"]
+    assert re.fullmatch(r"package:scikit-image==[\d.]+/skimage/data/astronaut.png", name)
+    (tmp_path / "deep").rename(tmp_path / "moved")
+    found = statuses(tmp_path / "moved/down/data.npz")
+    assert found == {"data.npz": "OK", "astronaut.png": "OK"}

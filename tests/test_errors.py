@@ -1,17 +1,19 @@
+import errno
 import subprocess
 import sys
 
 import pytest
+from commands import gud, status, write_preset
 
-from gud.errors import InputError, Interrupted, command_line
+from gud.errors import InputError, Interrupted
+from gud.provenance import atomic
 
 
 def ends(error):
-    @command_line
-    def main(argv=None):
+    def fail():
         raise error
 
-    return main([])
+    return status(fail)
 
 
 @pytest.mark.parametrize(
@@ -37,14 +39,67 @@ def test_errors_of_the_program_keep_their_traceback():
         ends(OSError("no file is named here"))
 
 
+@pytest.mark.slow
 def test_an_output_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "taken").write_text("")
-    command = ["gud.data", "--settings", '{"source": "natural_patches", "size": 8, "stride": 32}']
+    command = ["dataset", "--preset", str(write_preset(tmp_path / "p.yaml")), "--name", "natural16"]
     done = subprocess.run(
-        [sys.executable, "-m", *command, "--out", str(tmp_path / "taken/data.npz")],
+        [sys.executable, "-m", "gud", *command, "--out", str(tmp_path / "taken/data.npz")],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/taken")
+    assert f"{tmp_path}/taken/data.npz' cannot be written: Not a directory" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["audit"], ["train", "--processes", "many"], ["tell"], ["--no"]])
+def test_wrong_usage_is_one_line_that_points_to_the_help(words, capsys):
+    assert gud(*words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "--help" in said and said.count("\n") == 1
+
+
+def test_what_is_said_and_the_error_are_in_the_log_as_well(tmp_path):
+    log = tmp_path / "logs/audit.log"
+    assert gud("--log", log, "audit", tmp_path / "none.csv") == 2
+    assert log.read_text().splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "error, line",
+    [
+        (MemoryError("Unable to allocate 31 TiB"), "out of memory: Unable to allocate 31 TiB"),
+        (RecursionError("deep"), "an input is nested too deeply"),
+    ],
+)
+def test_an_input_that_is_too_large_is_one_line(error, line, capsys):
+    assert ends(error) == 2
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_text_that_is_no_utf8_is_one_line(tmp_path, capsys):
+    assert status((tmp_path / "text").write_text, "\ud800") == 2
+    assert "text that UTF-8 cannot express" in capsys.readouterr().err
+
+
+def test_a_stdout_that_nobody_reads_any_more_ends_the_command_in_silence():
+    program = (
+        "import sys\n"
+        "from gud.cli import reported\n"
+        "sys.exit(reported(lambda: [print('line') for _ in range(100_000)]))"
+    )
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "line\n"
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 128 + 13
+
+
+def test_a_full_disk_is_named_by_the_file_that_was_to_be_made(tmp_path):
+    with pytest.raises(OSError) as caught, atomic(tmp_path / "made.txt") as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "made.txt")
+    assert list(tmp_path.iterdir()) == []

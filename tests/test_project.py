@@ -50,6 +50,12 @@ def test_the_constraints_pin_every_dependency_inside_its_range():
         assert requirement.specifier.contains(pin.version), name
 
 
+def test_every_package_is_installed():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    rooms = {path.parent.relative_to(ROOT) for path in (ROOT / "gud").rglob("__init__.py")}
+    assert {".".join(room.parts) for room in rooms} == set(tools["setuptools"]["packages"])
+
+
 SITE = ("SBATCH_PARTITION", "SBATCH_ACCOUNT", "GUD_GPU_PARTITION", "GUD_GPU_MODEL")
 SITE += ("GUD_TRAIN_MINUTES", "GUD_SLURM_STATUS")
 

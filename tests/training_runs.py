@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import hashlib
 import os
 import subprocess
 import sys
@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+import yaml
+from commands import preset_of
+from safetensors.torch import load_file
 
-from gud.representation import fit
-from gud.train import main
+from gud.cli import main
+from gud.config.sections.bases import PlainBasis
+from gud.data.statistics import fit, save
 
 RUN: dict[str, Any] = {
     "experiment": "tiny",
@@ -32,6 +35,7 @@ RUN: dict[str, Any] = {
             "time_power": 0.5,
             "ranges": {"a": [0.5, 1.5], "r": [0.0, 1.0]},
         },
+        "network_space": "image",
         "preconditioning": "none",
         "network": {
             "name": "ncsnpp",
@@ -48,6 +52,7 @@ RUN: dict[str, Any] = {
     "training": {
         "steps": 120,
         "batch_size": 16,
+        "micro_batch": None,
         "learning_rate": 5e-3,
         "warmup_steps": 10,
         "gradient_clip": 1.0,
@@ -72,15 +77,22 @@ def make_files(folder: Path) -> tuple[Path, Path]:
     coarse = random_numbers.normal(128, 45, (200, 3, 2, 2)).repeat(4, 2).repeat(4, 3)
     images = (coarse + random_numbers.normal(0, 5, coarse.shape)).clip(0, 255).astype(np.uint8)
     np.savez(folder / "data.npz", train=images[:150], test=images[150:])
-    statistics = fit(torch.from_numpy(images[:150]), {"name": "fourier"})
-    save_file(statistics.tensors(), folder / "statistics.safetensors")
+    statistics = fit(torch.from_numpy(images[:150]), PlainBasis(name="fourier"))
+    save(folder / "statistics.safetensors", statistics, PlainBasis(name="fourier"))
     return folder / "data.npz", folder / "statistics.safetensors"
 
 
 def arguments(files, out: Path, settings: dict) -> list[str]:
     data, statistics = map(str, files)
+    name = settings["experiment"]
+    preset = preset_of(name, settings["model"], settings["training"], settings["seed"])
+    text = yaml.safe_dump(preset)
+    file = out.parent / f"preset-{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
     inputs = ["--data", data, "--statistics", statistics]
-    return ["--settings", json.dumps(settings), *inputs, "--out", str(out), "--device", "cpu"]
+    asked = ["--preset", str(file), "--experiment", name]
+    return ["train", *asked, *inputs, "--out", str(out), "--device", "cpu"]
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -100,7 +112,7 @@ def start(
     **options: Any,
 ) -> subprocess.Popen:
     """The real program, in a process of its own."""
-    command = [sys.executable, "-m", *launcher, *("-m",) * bool(launcher), "gud.train"]
+    command = [sys.executable, "-m", *launcher, *("-m",) * bool(launcher), "gud"]
     settings = run_settings(**changes or {})
     return subprocess.Popen(
         [*command, *arguments(files, folder / "model.safetensors", settings), *more],

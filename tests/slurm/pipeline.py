@@ -13,6 +13,8 @@ import yaml
 from cluster import Cluster
 from presets import ROOT, tiny_preset
 
+from gud.config.preset import Preset, load_preset
+
 FIGURE = "results/tiny/figures/figure3.pdf"
 MODEL = "results/{}/a_scan_isotropic/model.safetensors"
 STEPS = 100
@@ -47,6 +49,9 @@ class Pipeline:
         for name, preset in presets.items():
             (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(preset))
 
+    def preset(self, name: str) -> Preset:
+        return load_preset(self.folder / f"config/{name}.yaml")
+
     def start(self, *arguments: str, log: str = "run.log") -> subprocess.Popen:
         """Start Snakemake from the root of the repository, as a user would."""
         snakemake = ["-m", "snakemake", "--cores", "2"]
@@ -80,7 +85,7 @@ class Pipeline:
         return next((job.split()[0] for job in jobs if job.split()[1] == comment), "")
 
     def payload(self, out: str) -> int | None:
-        """The id of the process `python -m gud... --out OUT`, None if there is none."""
+        """The id of the process `python -m gud ... --out OUT`, None if there is none."""
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = path.read_bytes().decode().split("\0")

@@ -20,6 +20,10 @@ import pytest
 from cluster import wait_for
 from pipeline import FIGURE, MODEL, STEPS, Pipeline, scan_preset
 
+from gud.config.jobs import get_evaluation
+
+pytestmark = pytest.mark.cluster
+
 PATIENCE = 400.0
 LINKS = 2
 """How often a training runs out of time."""
@@ -96,11 +100,12 @@ class Troubled:
 
     def disturb_evaluation(self, experiment: str) -> None:
         shards = self.pipeline.folder / f"results/tiny/{experiment}/nll/shards"
-        out = f"results/tiny/{experiment}/nll/jobs/0.json"
+        (name,) = get_evaluation(self.pipeline.preset("tiny"), experiment, "nll").jobs(1000)
+        out = f"results/tiny/{experiment}/nll/jobs/{name}.json"
         process = self.hold(out, lambda: len(list(shards.rglob("0*.npz"))) > 2, "three shards")
         self.shards[experiment] = {path: path.stat().st_mtime_ns for path in shards.rglob("0*.npz")}
         if experiment == "a_scan_isotropic":
-            job = self.pipeline.job(f"rule_nll_shards_wildcards_tiny_{experiment}_0")
+            job = self.pipeline.job(f"rule_evaluate_wildcards_tiny_{experiment}_nll_{name}")
             self.pipeline.cluster.run("scancel", job)
         else:
             os.kill(process, signal.SIGKILL)

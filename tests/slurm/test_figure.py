@@ -9,7 +9,9 @@ import pytest
 from cluster import wait_for
 from pipeline import FIGURE, MODEL, Pipeline, scan_preset
 
-GPU_RULES = {"train", "nll_shards", "sample_shards", "quality"}
+pytestmark = pytest.mark.cluster
+
+GPU_RULES = {"train", "evaluate", "quality"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def test_the_numbers_are_those_of_a_run_without_slurm(figure, undisturbed):
 
 def test_rules_that_want_a_gpu_get_the_sites_and_no_others(figure):
     given = figure[1]
-    assert {"train", "nll_shards", "sample_shards", "data", "fit_basis"} <= given.keys()
+    assert {"train", "evaluate", "data", "fit_basis"} <= given.keys()
     for rule, job in given.items():
         assert ("TresPerJob=gres:gpu:fake:1" in job) == (rule in GPU_RULES), rule
         assert f"Partition={'gpu' if rule in GPU_RULES else 'cpu'} " in job, rule

@@ -1,7 +1,7 @@
 rule extend:
     input:
         model="<results>/{preset}/{experiment}/model.safetensors",
-        data=experiment_data,
+        data=files(inputs.data),
     output:
         "<results>/{preset}/{experiment}/strips/{point}.npz",
     log:
@@ -10,22 +10,24 @@ rule extend:
         "<results>/{preset}/benchmarks/{experiment}/strips/{point}.tsv"
     conda:
         "../../environment.yml"
-    threads: job_threads
+    threads: compute("threads")
     resources:
-        gpu=gpus,
-        mem_mb=memory,
-        runtime=evaluate_minutes,
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
     params:
-        settings=strip_settings,
+        preset=preset_file,
+        settings=ask(triggers.strips),
     shell:
-        "python -m gud.extend --settings {params.settings:q} --model {input.model:q}"
-        " --data {input.data:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} extend --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --point {wildcards.point}"
+        " --model {input.model:q} --data {input.data:q} --out {output:q}"
 
 
 rule reconstruct:
     input:
         model="<results>/{preset}/{experiment}/model.safetensors",
-        data=experiment_data,
+        data=files(inputs.data),
     output:
         "<results>/{preset}/{experiment}/reconstructions/{point}.npz",
     log:
@@ -34,13 +36,15 @@ rule reconstruct:
         "<results>/{preset}/benchmarks/{experiment}/reconstructions/{point}.tsv"
     conda:
         "../../environment.yml"
-    threads: job_threads
+    threads: compute("threads")
     resources:
-        gpu=gpus,
-        mem_mb=memory,
-        runtime=evaluate_minutes,
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
     params:
-        settings=reconstruction_settings,
+        preset=preset_file,
+        settings=ask(triggers.reconstructions),
     shell:
-        "python -m gud.reconstruct --settings {params.settings:q} --model {input.model:q}"
-        " --data {input.data:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} reconstruct --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --point {wildcards.point}"
+        " --model {input.model:q} --data {input.data:q} --out {output:q}"

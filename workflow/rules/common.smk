@@ -1,106 +1,133 @@
-import json
+import inspect
+import re
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
+from gud.config import inputs, triggers
+from gud.config.sections.bases import BASIS_NAME
+from gud.config.sections.data import kept_as
+from gud.config.figures import FigureSection, figure_sections
+from gud.cli import put_python_first
 from gud.errors import InputError
-from gud.plan import evaluations
-from gud.preset import experiments_of, load_preset, points
-from gud.settings import archive_names, parameters_of_point
+
+put_python_first()
 
 
-def load_presets():
-    """All presets of the folder `config/` (or of --config presets=FOLDER), validated."""
-    folder = Path(config.get("presets", Path(workflow.basedir) / "config"))
-    try:
-        return {path.stem: load_preset(path) for path in sorted(folder.glob("*.yaml"))}
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-
-
-PRESETS = load_presets()
-EVALUATIONS = {
-    (name, evaluation.experiment, evaluation.name): evaluation
-    for name, preset in PRESETS.items()
-    for evaluation in evaluations(preset)
-}
-TABLES = ["figure3", "figure5", "wavelets", "columns"]
-FIGURES = [*(f"figure{number}" for number in range(2, 10)), "wavelets"]
-NOT_DRAWN = {"data", "grids", "settings", "sampling"}
-"""Keys of a figure's section that make what it shows."""
+FIGURES = figure_sections()
 
 
 wildcard_constraints:
-    preset="|".join(PRESETS) or "none",
+    preset="|".join(map(re.escape, PRESET_FILES)),
     experiment=r"[a-z][a-z0-9_]*",
     data=r"[a-z][a-z0-9_]*",
-    download=r"[a-z][a-z0-9_]*",
+    download=r"[0-9a-f]{16}",
     file=r"[^/]+",
-    basis=r"pixel|pca|fourier|haar[1-9]",
+    basis=BASIS_NAME,
+    mirrored="|-mirrored",
     summary="summary|quick",
-    figure="|".join([*FIGURES, "columns"]),
-    quantity=r"nll|samples|gallery-(ode|euler_maruyama|ancestral)",
-    drawn=r"samples|gallery-(ode|euler_maruyama|ancestral)",
-    job=r"\d+",
+    quick="|-quick",
+    figure="|".join(FIGURES),
+    quantity=r"nll|samples(-[a-z0-9_.-]+)?|gallery-[a-z_0-9]+",
+    sampler="|-[a-z0-9_.-]+",
+    job=r"[0-9a-f]{12}",
     point=r"[a-z]+=[^/]+",
 
 
-def preset_targets(name, summary="summary"):
-    """All that a preset makes, or its figures of a first look with summary="quick".
+# What a rule asks of a preset is a function of `gud.config`, which takes the preset and, by their
+# names, the wildcards that it needs.
 
-    The points are named beside the tables made from them, so that a deleted one is made again.
-    """
-    if name not in PRESETS:
-        return []
-    tables = summary_names(SimpleNamespace(preset=name, summary=summary), TABLES)
-    figures = [SimpleNamespace(preset=name, figure=table) for table in tables]
-    points_of = [
-        of(figure) for figure in figures for of in (figure_nll, figure_quality)
-    ]
-    made = [f"<results>/{name}/{summary}.md", *sum(points_of, [])]
-    if summary == "summary":
-        made.append(f"<results>/{name}/tables/comparison.csv")
+
+def ask(question):
+    """The answer to a question, as a function of a job's wildcards."""
+    names = list(inspect.signature(question).parameters)[1:]
+
+    def answer(wildcards):
+        known = {name: getattr(wildcards, name) for name in names}
+        try:
+            return question(read_preset(wildcards.preset), **known)
+        except InputError as error:
+            raise WorkflowError(f"preset {wildcards.preset}: {error}") from None
+
+    return answer
+
+
+def files(question, folder="<results>/{preset}"):
+    """The files in a folder that answer a question."""
+
+    def found(wildcards):
+        names = ask(question)(wildcards)
+        names = [names] if isinstance(names, str) else names
+        return [f"{folder.format(preset=wildcards.preset)}/{name}" for name in names]
+
+    return found
+
+
+def targets(preset, summary="summary"):
+    """All that a preset makes, or its figures of a first look with summary="quick"."""
+    wanted = SimpleNamespace(preset=str(preset), summary=summary)
+
+    def made(wildcards):
+        return files(inputs.targets)(wanted)
+
     return made
 
 
-def get_figure(wildcards):
-    figure = PRESETS[wildcards.preset].figures.named().get(wildcards.figure)
-    if figure is None:
-        raise WorkflowError(
-            f"preset {wildcards.preset} has no {wildcards.figure} in its section figures"
-        )
-    return figure
+def compute(key, grows=False):
+    """What a job asks for, by its key in the section `compute`; what grows does with attempts."""
+
+    def amount(wildcards, attempt):
+        asked = getattr(read_preset(wildcards.preset).compute, key)
+        return asked * attempt if grows else asked
+
+    return amount
 
 
-def as_json(value):
-    return json.dumps(value, sort_keys=True)
+def option(name):
+    """The option of a command that takes the input of that name, if a job has it."""
+
+    def words(wildcards, input):
+        given = getattr(input, name)
+        given = [given] if isinstance(given, str) else given
+        return shlex.join([f"--{name}", *given]) if given else ""
+
+    return words
 
 
-def get_experiment(wildcards):
-    preset = PRESETS[wildcards.preset]
-    try:
-        return preset.experiments[wildcards.experiment]
-    except KeyError:
-        raise WorkflowError(
-            f"preset {wildcards.preset} has no experiment {wildcards.experiment}; "
-            f"it has {', '.join(preset.experiments)}"
-        ) from None
+def processes(wildcards, resources):
+    return f"--processes {resources.gpu}" if resources.gpu > 1 else ""
 
 
-def get_evaluation(wildcards, quantity):
-    try:
-        return EVALUATIONS[wildcards.preset, wildcards.experiment, quantity]
-    except KeyError:
-        raise WorkflowError(
-            f"{quantity} of experiment {wildcards.experiment} is not asked for in preset "
-            f"{wildcards.preset}"
-        ) from None
+def preset_file(wildcards):
+    file = Path(PRESET_FILES[wildcards.preset])
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
-def get_jobs(wildcards, quantity):
-    """The ranges of images of each point, by job; see `gud.plan`."""
-    batches = PRESETS[wildcards.preset].compute.job_batches
-    return get_evaluation(wildcards, quantity).jobs(
-        batches.nll if quantity == "nll" else batches.samples
-    )
+def published_numbers(wildcards):
+    return str(Path(workflow.basedir) / "docs/reference/published.yaml")
+
+
+def get_download(wildcards):
+    """The download that is kept under a name, from a preset that was asked for or, at last, any."""
+    for names in (list(PRESETS), list(PRESET_FILES)):
+        known = []
+        for name in names:
+            try:
+                known += read_preset(name).downloads.values()
+            except WorkflowError:
+                continue
+        if found := kept_as(known, "/".join(wildcards)):
+            return found
+    raise WorkflowError(f"no preset names the download {'/'.join(wildcards)}")
+
+
+# Taking `output`, it is no reason to fetch again what is there: another URL of the same bytes.
+def download_url(wildcards, output):
+    return get_download(wildcards).url
+
+
+def download_sha256(wildcards):
+    return get_download(wildcards).sha256

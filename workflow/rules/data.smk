@@ -12,13 +12,13 @@ rule download:
         url=download_url,
         sha256=download_sha256,
     shell:
-        "python -m gud.download --url {params.url:q} --sha256 {params.sha256} --out {output:q}"
-        " 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} download --url {params.url:q} --sha256 {params.sha256}"
+        " --out {output:q}"
 
 
 rule data:
     input:
-        archive=data_archives,
+        archive=files(inputs.archives, "<downloads>"),
     output:
         "<results>/{preset}/data/{data}.npz",
     log:
@@ -28,31 +28,95 @@ rule data:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=memory,
+        mem_mb=compute("mem_mb", grows=True),
         runtime=60,
     params:
-        settings=data_settings,
+        preset=preset_file,
+        settings=ask(triggers.dataset),
     shell:
-        "python -m gud.data --settings {params.settings:q} --archive {input.archive:q} --out {output:q}"
-        " 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} dataset --preset {params.preset:q} --name {wildcards.data}"
+        " --out {output:q} {input.archive:q}"
+
+
+# Dequantisation and mean removal: the mean image, the grey levels, and whether the dequantised
+# values are uniform in the bins of their levels.
+rule centre:
+    input:
+        "<results>/{preset}/data/{data}.npz",
+    output:
+        mean="<results>/{preset}/data/{data}.mean.npy",
+        levels="<results>/{preset}/data/{data}.levels.csv",
+        checks=report(
+            "<results>/{preset}/data/{data}.dequantisation.csv",
+            caption="../report/centring.rst",
+            category="{preset}",
+            subcategory="Data",
+        ),
+        picture=report(
+            "<results>/{preset}/data/{data}.png",
+            caption="../report/centring.rst",
+            category="{preset}",
+            subcategory="Data",
+        ),
+    log:
+        "<results>/{preset}/logs/data/{data}.centring.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/data/{data}.centring.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=60,
+    shell:
+        "python -m gud --log {log:q} centre --data {input:q} --mean {output.mean:q}"
+        " --levels {output.levels:q} --checks {output.checks:q} --picture {output.picture:q}"
 
 
 rule fit_basis:
     input:
-        "<results>/{preset}/data/{data}.npz",
+        data="<results>/{preset}/data/{data}.npz",
+        mean="<results>/{preset}/data/{data}.mean.npy",
     output:
-        "<results>/{preset}/data/{data}.{basis}.safetensors",
+        "<results>/{preset}/data/{data}.{basis}{mirrored}.safetensors",
     log:
-        "<results>/{preset}/logs/data/{data}.{basis}.log",
+        "<results>/{preset}/logs/data/{data}.{basis}{mirrored}.log",
     benchmark:
-        "<results>/{preset}/benchmarks/data/{data}.{basis}.tsv"
+        "<results>/{preset}/benchmarks/data/{data}.{basis}{mirrored}.tsv"
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=memory,
+        mem_mb=compute("mem_mb", grows=True),
         runtime=60,
     params:
-        settings=basis_settings,
+        options=ask(triggers.basis_options),
     shell:
-        "python -m gud.representation --settings {params.settings:q} --data {input:q}"
-        " --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} statistics --basis {wildcards.basis} {params.options}"
+        " --data {input.data:q} --mean {input.mean:q} --out {output:q}"
+
+
+rule spectrum:
+    input:
+        "<results>/{preset}/data/{data}.{basis}{mirrored}.safetensors",
+    output:
+        table=report(
+            "<results>/{preset}/data/{data}.{basis}{mirrored}.csv",
+            caption="../report/spectrum.rst",
+            category="{preset}",
+            subcategory="Data",
+        ),
+        picture=report(
+            "<results>/{preset}/data/{data}.{basis}{mirrored}.png",
+            caption="../report/spectrum.rst",
+            category="{preset}",
+            subcategory="Data",
+        ),
+    log:
+        "<results>/{preset}/logs/data/{data}.{basis}{mirrored}.spectrum.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/data/{data}.{basis}{mirrored}.spectrum.tsv"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m gud --log {log:q} spectrum --basis {wildcards.basis} --statistics {input:q}"
+        " --table {output.table:q} --picture {output.picture:q}"

@@ -1,113 +1,121 @@
 # A job computes batches of several points, which share one start; a point joins its batches.
-rule nll_shards:
+rule evaluate:
     input:
         model="<results>/{preset}/{experiment}/model.safetensors",
-        data=experiment_data,
+        data=files(inputs.test_images),
     output:
-        "<results>/{preset}/{experiment}/nll/jobs/{job}.json",
+        "<results>/{preset}/{experiment}/{quantity}/jobs/{job}.json",
     log:
-        "<results>/{preset}/logs/{experiment}/nll/jobs/{job}.log",
+        "<results>/{preset}/logs/{experiment}/{quantity}/jobs/{job}.log",
     benchmark:
-        "<results>/{preset}/benchmarks/{experiment}/nll/jobs/{job}.tsv"
+        "<results>/{preset}/benchmarks/{experiment}/{quantity}/jobs/{job}.tsv"
     conda:
         "../../environment.yml"
-    threads: job_threads
+    threads: compute("threads")
     resources:
-        gpu=gpus,
-        mem_mb=memory,
-        runtime=evaluate_minutes,
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
     params:
-        settings=nll_job_settings,
+        preset=preset_file,
+        data=option("data"),
     shell:
-        "python -m gud.nll --settings {params.settings:q} --model {input.model:q}"
-        " --data {input.data:q}"
-        " --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} evaluate --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --quantity {wildcards.quantity} --job {wildcards.job}"
+        " --model {input.model:q} {params.data} --out {output:q}"
 
 
-rule sample_shards:
+rule point:
     input:
-        model="<results>/{preset}/{experiment}/model.safetensors",
+        jobs=files(inputs.jobs_of_point),
+        made_from=files(inputs.evaluated),
     output:
-        "<results>/{preset}/{experiment}/{drawn}/jobs/{job}.json",
+        "<results>/{preset}/{experiment}/{quantity}/{point}.npz",
     log:
-        "<results>/{preset}/logs/{experiment}/{drawn}/jobs/{job}.log",
+        "<results>/{preset}/logs/{experiment}/{quantity}/{point}.log",
     benchmark:
-        "<results>/{preset}/benchmarks/{experiment}/{drawn}/jobs/{job}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: job_threads
-    resources:
-        gpu=gpus,
-        mem_mb=memory,
-        runtime=evaluate_minutes,
-    params:
-        settings=sample_job_settings,
-    shell:
-        "python -m gud.sample --settings {params.settings:q} --model {input.model:q}"
-        " --out {output:q} 2>&1 | tee -i {log:q}"
-
-
-rule nll:
-    input:
-        jobs=nll_jobs,
-        model="<results>/{preset}/{experiment}/model.safetensors",
-        data=experiment_data,
-    output:
-        "<results>/{preset}/{experiment}/nll/{point}.npz",
-    log:
-        "<results>/{preset}/logs/{experiment}/nll/{point}.log",
-    benchmark:
-        "<results>/{preset}/benchmarks/{experiment}/nll/{point}.tsv"
+        "<results>/{preset}/benchmarks/{experiment}/{quantity}/{point}.tsv"
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        settings=nll_settings,
+        preset=preset_file,
+        settings=ask(triggers.point),
     shell:
-        "python -m gud.merge --settings {params.settings:q} --inputs {input.model:q} {input.data:q}"
-        " --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} join --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --quantity {wildcards.quantity}"
+        " --point {wildcards.point} --out {output:q} {input.made_from:q}"
 
 
-rule sample:
+rule likelihoods:
     input:
-        jobs=sample_jobs,
-        model="<results>/{preset}/{experiment}/model.safetensors",
+        files(inputs.measured),
     output:
-        "<results>/{preset}/{experiment}/{drawn}/{point}.npz",
+        report(
+            "<results>/{preset}/{experiment}/nll.png",
+            caption="../report/likelihoods.rst",
+            category="{preset}",
+            subcategory="Likelihoods",
+        ),
     log:
-        "<results>/{preset}/logs/{experiment}/{drawn}/{point}.log",
+        "<results>/{preset}/logs/{experiment}/likelihoods.log",
     benchmark:
-        "<results>/{preset}/benchmarks/{experiment}/{drawn}/{point}.tsv"
+        "<results>/{preset}/benchmarks/{experiment}/likelihoods.tsv"
     localrule: True
     conda:
         "../../environment.yml"
-    params:
-        settings=sample_settings,
     shell:
-        "python -m gud.merge --settings {params.settings:q} --inputs {input.model:q}"
-        " --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} likelihoods --picture {output:q} {input:q}"
 
 
 rule quality:
     input:
-        samples="<results>/{preset}/{experiment}/samples/{point}.npz",
-        reference=experiment_data,
-        weights=inception_weights,
+        samples="<results>/{preset}/{experiment}/samples{sampler}/{point}.npz",
+        reference=files(inputs.data),
+        weights=files(inputs.weights, "<downloads>"),
     output:
-        "<results>/{preset}/{experiment}/quality/{point}.json",
+        "<results>/{preset}/{experiment}/quality{sampler}/{point}.json",
     log:
-        "<results>/{preset}/logs/{experiment}/quality/{point}.log",
+        "<results>/{preset}/logs/{experiment}/quality{sampler}/{point}.log",
     benchmark:
-        "<results>/{preset}/benchmarks/{experiment}/quality/{point}.tsv"
+        "<results>/{preset}/benchmarks/{experiment}/quality{sampler}/{point}.tsv"
     conda:
         "../../environment.yml"
-    threads: job_threads
+    threads: compute("threads")
     resources:
-        gpu=gpus,
-        mem_mb=memory,
-        runtime=evaluate_minutes,
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
     params:
-        settings=quality_settings,
+        preset=preset_file,
+        settings=ask(triggers.quality),
+        weights=option("weights"),
     shell:
-        "python -m gud.quality --settings {params.settings:q} --samples {input.samples:q}"
-        " --reference {input.reference:q} --weights {input.weights:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} quality --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --samples {input.samples:q}"
+        " --reference {input.reference:q} {params.weights} --out {output:q}"
+
+
+# What is free: a scale for the likelihoods of an experiment, on the same test images.
+rule scale:
+    input:
+        data=files(inputs.data),
+        statistics=files(inputs.statistics),
+    output:
+        "<results>/{preset}/{experiment}/scale.csv",
+    log:
+        "<results>/{preset}/logs/{experiment}/scale.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/scale.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=60,
+    params:
+        preset=preset_file,
+        settings=ask(triggers.scale),
+    shell:
+        "python -m gud --log {log:q} scale --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --data {input.data:q}"
+        " --statistics {input.statistics:q} --out {output:q}"

@@ -1,7 +1,8 @@
 rule table:
     input:
-        nll=figure_nll,
-        quality=figure_quality,
+        nll=files(inputs.likelihoods),
+        quality=files(inputs.qualities),
+        scale=files(inputs.scales),
     output:
         report(
             "<results>/{preset}/tables/{figure}.csv",
@@ -17,13 +18,13 @@ rule table:
     conda:
         "../../environment.yml"
     shell:
-        "python -m gud.tables --nll {input.nll:q} --quality {input.quality:q} --out {output:q}"
-        " 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} table --out {output:q} {input.nll:q} {input.quality:q}"
+        " {input.scale:q}"
 
 
 rule figure:
     input:
-        figure_source,
+        files(inputs.sources),
     output:
         pdf="<results>/{preset}/figures/{figure}.pdf",
         png=report(
@@ -37,21 +38,25 @@ rule figure:
     benchmark:
         "<results>/{preset}/benchmarks/figures/{figure}.tsv"
     wildcard_constraints:
-        figure="|".join(FIGURES),
+        figure="|".join(
+            name for name in FIGURES if issubclass(FIGURES[name], FigureSection)
+        ),
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        settings=figure_settings,
+        preset=preset_file,
+        settings=ask(triggers.figure),
+        caption=ask(triggers.caption),
     shell:
-        "python -m gud.figures {wildcards.figure} --settings {params.settings:q}"
-        " --source {input:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} figure {wildcards.figure} --preset {params.preset:q}"
+        " --out {output.pdf:q} --out {output.png:q} {input:q}"
 
 
 rule comparison:
     input:
         published=published_numbers,
-        tables=all_tables,
+        tables=files(inputs.all_tables),
     output:
         report(
             "<results>/{preset}/tables/comparison.csv",
@@ -67,14 +72,14 @@ rule comparison:
     conda:
         "../../environment.yml"
     shell:
-        "python -m gud.comparison --published {input.published:q} --tables {input.tables:q}"
-        " --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} comparison --published {input.published:q} --out {output:q}"
+        " {input.tables:q}"
 
 
 rule summary:
     input:
-        tables=summary_tables,
-        figures=summary_figures,
+        tables=files(inputs.tables),
+        figures=files(inputs.figures),
     output:
         report(
             "<results>/{preset}/{summary}.md",
@@ -89,7 +94,8 @@ rule summary:
     conda:
         "../../environment.yml"
     params:
-        stand_in=preset_stand_in,
+        preset=preset_file,
+        stand_in=ask(triggers.summary),
     shell:
-        "python -m gud.summary --tables {input.tables:q} --figures {input.figures:q}"
-        " --stand-in {params.stand_in:q} --out {output:q} 2>&1 | tee -i {log:q}"
+        "python -m gud --log {log:q} summary --preset {params.preset:q} --out {output:q}"
+        " {input.tables:q} {input.figures:q}"

@@ -1,10 +1,9 @@
 # Trainings start first, since everything else waits for them. The checkpoints beside the model
 # are no declared output: they outlive a failed job, and the next attempt goes on from them.
-# Shell and log outlive a signal to the whole job, which training itself heeds.
 rule train:
     input:
-        data=experiment_data,
-        statistics=experiment_statistics,
+        data=files(inputs.data),
+        statistics=files(inputs.statistics),
     output:
         model="<results>/{preset}/{experiment}/model.safetensors",
         history="<results>/{preset}/{experiment}/training.csv",
@@ -15,14 +14,37 @@ rule train:
     priority: 100
     conda:
         "../../environment.yml"
-    threads: job_threads
+    threads: compute("threads")
     resources:
-        gpu=train_gpus,
-        mem_mb=memory,
-        runtime=train_minutes,
+        gpu=compute("train_gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("train_minutes"),
     params:
-        settings=train_settings,
+        preset=preset_file,
+        settings=ask(triggers.training),
+        processes=processes,
     shell:
-        "trap '' TERM USR1; python -m gud.train --settings {params.settings:q} --data {input.data:q}"
-        " --statistics {input.statistics:q} --out {output.model:q}"
-        " --processes {resources.gpu} 2>&1 | tee -i {log:q}"
+        "exec python -m gud --log {log:q} train --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --data {input.data:q}"
+        " --statistics {input.statistics:q} --out {output.model:q} {params.processes}"
+
+
+rule course:
+    input:
+        "<results>/{preset}/{experiment}/training.csv",
+    output:
+        report(
+            "<results>/{preset}/{experiment}/training.png",
+            caption="../report/course.rst",
+            category="{preset}",
+            subcategory="Trainings",
+        ),
+    log:
+        "<results>/{preset}/logs/{experiment}/course.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/course.tsv"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m gud --log {log:q} course --table {input:q} --picture {output:q}"

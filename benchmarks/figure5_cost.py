@@ -1,0 +1,156 @@
+"""What Figure 5 costs: its differences to standard diffusion by the paper's ODE, ours and a table.
+
+    python benchmarks/figure5_cost.py --results results/demo --out docs/reference/figure5_cost.csv
+
+Passes through the network, forward or backward, for a paired standard error of 0.005 bits/dim of
+every difference on a grid of a and r, with the same images and random numbers at all points:
+
+    paper   (B) Tsitouras at 1e-4 in chi, three probes
+    adams   equal steps in angles, one probe
+    table   the variational bound at few nodes (a, r), the sum over components of d gamma_i / dt
+            times the error of eps at few times, and between the nodes a polynomial in a and r
+
+An image's variance of the ODE's differences is that of `adams` with one and three probes, since its
+steps hardly change it; the paper's evaluations are counted on few images. `bias` is the largest
+error of a mean difference by what no image removes: of the steps against 128, of the
+polynomial against the bound itself at the points between the nodes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from gud.cli import out_option, reported
+from gud.data import datasets
+from gud.evaluate.likelihood import choose_images, image_bits, image_bound
+from gud.model import Model, load
+from gud.provenance import atomic, write_record
+
+EXPERIMENT, STDERR = "ordering_scan", 0.005
+STANDARD = (1.0, 0.0)
+"""What differences are to."""
+R, SOFTNESS = (0.0, 0.5, 1.0), ((0.4, 1.0, 1.6), (0.4, 0.7, 1.0, 1.6))
+"""The nodes of the tables."""
+BETWEEN = [*itertools.product((0.85, 1.15), (0.0, 0.1, 0.2)), (1.0, 0.1), (1.0, 0.2)]
+ENDS = [*itertools.product(SOFTNESS[0], R)]
+"""With those between, the grid of the demo; where the variances of the ODE are measured."""
+STEPS, TIMES = (16, 24, 32, 48, 64), (1, 2, 4, 8)
+
+GRID, FEW = ENDS + BETWEEN, 4
+Points = list[tuple[float, float]]
+
+
+def differences(values: Float[np.ndarray, "points images"], points: Points) -> np.ndarray:
+    return values - values[points.index(STANDARD)]
+
+
+def interpolation(points: Points, nodes: Points) -> Float[np.ndarray, "points nodes"]:
+    """From values at the nodes to those of their polynomial in a and r at the points."""
+
+    def powers(points: Points) -> np.ndarray:
+        a, r = np.array(points).T
+        return np.stack([a**i * r**j for i in range(len(nodes) // len(R)) for j in range(len(R))])
+
+    return powers(points).T @ np.linalg.inv(powers(nodes)).T
+
+
+class Images:
+    """Test images of a model, with the random numbers of `gud evaluate`."""
+
+    def __init__(self, model: Model, data: Path, images: int) -> None:
+        test = datasets.load(data, "test", model.image_shape)
+        self.index = choose_images(len(test), images, 0, data, sort=False).tolist()
+        self.model, self.images = model, test[self.index]
+
+    def bits(self, point: tuple[float, float], n: int, **ode: Any) -> tuple[np.ndarray, int]:
+        schedule = self.model.schedule(a=point[0], r=point[1])
+        return image_bits(self.model, schedule, self.images[:n], index=self.index[:n], **ode)
+
+    def bound(self, point: tuple[float, float], times: int) -> np.ndarray:
+        schedule = self.model.schedule(a=point[0], r=point[1])
+        found = image_bound(
+            self.model, schedule, self.images, index=self.index, times=times, replicates=1
+        )
+        return found[:, 0].numpy()
+
+
+def needed(of_points: Float[np.ndarray, "points images"]) -> float:
+    """Images for the requested error of every difference."""
+    return float(of_points.var(1, ddof=1).max()) / STDERR**2
+
+
+def ode_rows(images: Images, n: int) -> list[dict[str, Any]]:
+    def solve(steps: int, probes: int, few: int) -> np.ndarray:
+        ode = {"method": "adams", "coordinates": "standardised", "steps": steps, "probes": probes}
+        return np.stack([images.bits(point, few, **ode)[0].numpy() for point in ENDS])
+
+    three = solve(STEPS[0], 3, n)
+    paper = np.mean([images.bits(point, 2, probes=1)[1] for point in ENDS[::4]])
+    rows = [
+        row("paper", needed(differences(three.mean(2), ENDS)), 4.0 * paper, len(GRID), math.nan)
+    ]
+    of_images = needed(differences(three[:, :, 0], ENDS))
+    fine = differences(solve(2 * STEPS[-1], 1, FEW)[:, :, 0], ENDS)
+    for steps in STEPS:
+        error = differences(solve(steps, 1, FEW)[:, :, 0], ENDS) - fine
+        bias = float(np.abs(error.mean(1)).max())
+        rows.append(row(f"adams {steps}", of_images, 2.0 * (steps + 1), len(GRID), bias))
+    return rows
+
+
+def table_rows(images: Images) -> list[dict[str, Any]]:
+    rows, biases = [], {}
+    direct = differences(np.stack([images.bound(point, TIMES[-1]) for point in GRID]), GRID)
+    nodes = [*itertools.product(SOFTNESS[-1], R)]
+    for times in TIMES[::-1]:
+        at_nodes = dict(zip(nodes, (images.bound(node, times) for node in nodes), strict=True))
+        for softness in SOFTNESS:
+            own = [*itertools.product(softness, R)]
+            table = interpolation(GRID, own) @ np.stack([at_nodes[node] for node in own])
+            found = differences(table, GRID)
+            if times == TIMES[-1]:
+                biases[softness] = float(np.abs((found - direct).mean(1)).max())
+            way = f"table of {len(own)}, {times} times"
+            rows.append(row(way, needed(found), float(times), len(own), biases[softness]))
+    return rows
+
+
+def row(way: str, images: float, passes: float, points: int, bias: float) -> dict[str, Any]:
+    """Of one way; `passes` are those of an image at a point."""
+    counts = {"images": round(images), "passes_of_an_image": passes, "points": points}
+    return {"way": way} | counts | {"bias": bias}
+
+
+@click.command()
+@click.option("--results", type=click.Path(path_type=Path), required=True, help="Of the demo.")
+@click.option("--images", type=click.IntRange(8), default=32, show_default=True, help="Of the ODE.")
+@out_option()
+def main(results: Path, images: int, out: Path) -> None:
+    """Passes for the differences of Figure 5, by three ways."""
+    started = time.time()
+    inputs = [results / EXPERIMENT / "model.safetensors", results / "data/natural16.npz"]
+    model = load(inputs[0])
+    found = ode_rows(Images(model, inputs[1], images), images)
+    found += table_rows(Images(model, inputs[1], 12 * images))
+    table = pd.DataFrame(found)
+    table["passes"] = table.images * table.passes_of_an_image * table.points
+    table["ratio"] = table.passes / table.passes[0]
+    with atomic(out) as temporary:
+        table.to_csv(temporary, index=False)
+    settings = {"images": images, "stderr": STDERR, "points": len(GRID)}
+    write_record(out, inputs=inputs, settings=settings, seed=0, started=started)
+    click.echo(table.to_string(index=False, float_format="{:.4g}".format))
+
+
+if __name__ == "__main__":
+    sys.exit(reported(lambda: main(standalone_mode=False)))

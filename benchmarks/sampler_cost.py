@@ -1,0 +1,209 @@
+"""What samples of fewer network evaluations cost in quality, against 1000 steps of Euler-Maruyama.
+
+    python benchmarks/sampler_cost.py --preset config/demo.yaml --results results/demo \\
+        --out docs/reference/sampler_cost.csv [--images N] [--point EXPERIMENT/a=1_r=0]... \\
+        [--baseline METHOD/GRID/STEPS/END] [--sampler METHOD/GRID/STEPS/END]...
+
+Draws images from trained networks by each sampler, from the same prior noise at each point, and
+measures their Frechet distance to the training images of the preset, on its features. END is
+`noised`, where samples end at t = 0 of the schedule, or `clean`, where the last step removes the
+noise that is left there. Batches that are finished are kept beside the models and never drawn
+again, so that the command may be stopped, and asked for more, at any time.
+
+Writes a row for each point and sampler: the distance and its standard error over images, that
+distance over the one of the same number of images by the baseline (the paper's sampler), the
+standard error of this ratio, the evaluations and the seconds of an image, and the bias of the
+variance of Gaussian data by the sampler itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+import torch
+
+from gud.cli import NamedPreset, out_option, preset_option, reported
+from gud.config.jobs import Evaluation, get_experiment, trained
+from gud.config.preset import Preset
+from gud.config.sections.evaluation import Sampling
+from gud.config.sections.points import parameters_of_point
+from gud.config.sections.validation import validate
+from gud.data import datasets
+from gud.errors import InputError
+from gud.evaluate.frechet import Moments, distance
+from gud.evaluate.quality import extract_features, reference_moments
+from gud.evaluate.samples import samples_of_batches
+from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.model import load
+from gud.provenance import atomic, write_record
+
+BASELINE = "euler_maruyama/uniform/1000/noised"
+SAMPLERS = [
+    f"{method}/active/{steps}/clean"
+    for method in ("exponential_ode3", "exponential_sde2")
+    for steps in (25, 50)
+]
+POINTS = [
+    *(f"a_scan_{prior}/a={a}_r=0" for prior in ("isotropic", "matching") for a in (1, 0.4, 1.6)),
+    "columns_b05/b=0.5",
+    "wavelets/a=0.5_b=0.5",
+]
+BATCH = 128
+GROUPS = 16
+"""Of images, one of which the jackknife leaves out."""
+
+log = logging.getLogger(__name__)
+
+
+def sampling_of(name: str, images: int) -> Sampling:
+    """The settings that METHOD/GRID/STEPS/END stands for."""
+    try:
+        method, grid, steps, end = name.split("/")
+        raw: dict[str, Any] = {"method": method, "grid": grid, "steps": int(steps)}
+        raw["denoise"] = {"clean": True, "noised": False}[end]
+    except (ValueError, KeyError):
+        raise InputError(f"--sampler {name} must read like {BASELINE}") from None
+    raw |= {"images": images, "batch_size": BATCH, "noise_free_last_step": True}
+    raw |= {"rtol": 1e-4, "atol": 1e-4, "precision": "float32"}
+    return validate(Sampling, raw, f"--sampler {name}")
+
+
+def drawn(
+    preset: Preset, results: Path, experiment: str, point: str, sampling: Sampling
+) -> tuple[Arrays, float]:
+    """Samples of a trained network with what is told of them, and the seconds of an image."""
+    made = trained(get_experiment(preset, experiment))
+    points = {point: parameters_of_point(point)}
+    evaluation = Evaluation(experiment, made, preset.seed, "samples", points, sampling)
+    settings = evaluation.record(point)
+    # However many images are asked for, a batch of them is the same.
+    del settings["sampling"]["images"]
+    file = results / experiment / "model.safetensors"
+    end = "clean" if sampling.denoise else "noised"
+    name = f"{point}_{sampling.method}_{sampling.grid}_{sampling.steps}_{end}"
+    out = results / experiment / "sampler_cost" / f"{name}.npz"
+    shards = Shards(out, settings, (file,), sampling.images, BATCH)
+    draw = samples_of_batches(load(file), evaluation)
+    arrays = compute_all(shards, draw, label=f"{experiment} {name}", device="cpu")
+    return arrays, sum(shard["seconds"] for shard in shards.merge()[1]) / sampling.images
+
+
+def reference_of(preset: Preset, results: Path, experiment: str) -> Moments:
+    """Moments of the features of the images that samples should resemble."""
+    found = get_experiment(preset, experiment)
+    metric, data = found.quality.metric, results / "data" / f"{found.data}.npz"
+    images = datasets.load(data, metric.reference)
+    region = datasets.load_regions(data, metric.reference, len(images))
+    return reference_moments(data, images, region, metric)
+
+
+def distances(samples: Moments, reference: Moments) -> np.ndarray:
+    """The distance of all samples, then those with one group of them left out."""
+    target = reference.statistics()
+    left_out = [None, *range(len(samples.count))]
+    return np.array([distance(samples.statistics(without=group), target) for group in left_out])
+
+
+def jackknife(values: np.ndarray) -> float:
+    """The standard error of the first value, from those with one group left out."""
+    return float(np.sqrt(np.var(values[1:]) * (len(values) - 2)))
+
+
+def rows_of_point(
+    preset: Preset, results: Path, experiment: str, point: str, samplings: dict[str, Sampling]
+) -> list[dict[str, Any]]:
+    """A row for each sampler, the first of which is the baseline."""
+    metric, rows = get_experiment(preset, experiment).quality.metric, []
+    reference, baseline = reference_of(preset, results, experiment), None
+    for sampling in samplings.values():
+        arrays, seconds = drawn(preset, results, experiment, point, sampling)
+        images = torch.from_numpy(arrays["images"])
+        group = np.arange(len(images)) % GROUPS
+        found = distances(Moments.of(extract_features(images, metric), group), reference)
+        baseline = found if baseline is None else baseline
+        rows.append(
+            {
+                "experiment": experiment,
+                "point": point,
+                "method": sampling.method,
+                "grid": sampling.grid,
+                "end": "clean" if sampling.denoise else "noised",
+                "evaluations": int(arrays["evaluations"].max()),
+                "images": len(images),
+                "fd": found[0],
+                "fd_stderr": jackknife(found),
+                "fd_over_baseline": found[0] / baseline[0],
+                "fd_over_baseline_stderr": jackknife(found / baseline),
+                "sampler_variance_bias": float(arrays["variance_bias"].mean()),
+                "sampler_variance_rms": float(arrays["variance_rms"].mean()),
+                "seconds_per_image": seconds,
+            }
+        )
+        row = rows[-1]
+        log.info(
+            "%s %s %s: FD %.4g, %.3f +- %.3f of the baseline at %.3g of its evaluations",
+            *(experiment, point, "/".join(str(row[key]) for key in ("method", "grid", "end"))),
+            *(row["fd"], row["fd_over_baseline"], row["fd_over_baseline_stderr"]),
+            row["evaluations"] / rows[0]["evaluations"],
+        )
+    return rows
+
+
+@click.command()
+@preset_option()
+@click.option(
+    "--results",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Results of the preset, with trained networks and their data.",
+)
+@click.option("--point", "points", multiple=True, default=POINTS, help="EXPERIMENT/POINT.")
+@click.option("--sampler", "samplers", multiple=True, default=SAMPLERS, help="As the baseline.")
+@click.option("--baseline", default=BASELINE, show_default=True, help="METHOD/GRID/STEPS/END.")
+@click.option("--images", type=click.IntRange(min=20), default=2048, show_default=True)
+@out_option()
+def main(
+    preset: NamedPreset,
+    results: Path,
+    points: tuple[str, ...],
+    samplers: tuple[str, ...],
+    baseline: str,
+    images: int,
+    out: Path,
+) -> None:
+    """Compare samplers of few network evaluations with 1000 steps of Euler-Maruyama."""
+    started = time.time()
+    samplings = {name: sampling_of(name, images) for name in (baseline, *samplers)}
+    rows: list[dict[str, Any]] = []
+    for place in points:
+        experiment, _, point = place.partition("/")
+        rows += rows_of_point(preset.preset, results, experiment, point, samplings)
+        with atomic(out) as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
+    experiments = dict.fromkeys(place.partition("/")[0] for place in points)
+    write_record(
+        out,
+        inputs=[results / name / "model.safetensors" for name in experiments],
+        settings={
+            "preset": preset.name,
+            "points": points,
+            "baseline": baseline,
+            "samplers": samplers,
+        }
+        | {"images": images},
+        seed=preset.preset.seed,
+        started=started,
+        device="cpu",
+        threads=torch.get_num_threads(),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(reported(lambda: main(standalone_mode=False)))

@@ -1,0 +1,3 @@
+from gud.cli import console
+
+console()

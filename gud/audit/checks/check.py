@@ -1,0 +1,212 @@
+"""Checks of artefacts, and the registry of their kinds."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from gud.audit.staleness import changed_sources
+from gud.cli import NamedPreset
+from gud.config.preset import Preset
+from gud.data import datasets
+from gud.errors import InputError
+from gud.provenance import package_versions, record_path
+from gud.provenance.places import path_of
+
+
+@dataclass(frozen=True)
+class Check:
+    """One statement about an artefact.
+
+    Args:
+        statement: that should be true.
+        holds: whether it is.
+        measured: what was found, in words.
+        stale: whether the artefact is then no longer what it should be, and not wrong in itself.
+    """
+
+    statement: str
+    holds: bool
+    measured: str = ""
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results of a preset, with what several checks share.
+
+    Args:
+        named: the preset as it is now, and its file.
+        results: the folder of its artefacts.
+        scratch: a folder for what is made again to be compared.
+    """
+
+    named: NamedPreset
+    results: Path
+    scratch: Path
+
+    @property
+    def preset(self) -> Preset:
+        return self.named.preset
+
+    @functools.cache  # noqa: B019
+    def images(self, path: Path, split: str) -> Any:
+        """The images of a split of a data set."""
+        return datasets.load(path, split)
+
+    def folder(self, name: str) -> Path:
+        """A folder of its own in the scratch folder."""
+        path = Path(self.scratch, re.sub(r"\W", "_", name))
+        path.mkdir(exist_ok=True)
+        return path
+
+    def again(self, name: str, command: click.Command, outs: Sequence[str], **given: Any) -> Path:
+        """The folder, of that name, with what a command makes now, which is done once.
+
+        Args:
+            outs: the files that it writes, each called as the option that names it.
+            given: its other options.
+        """
+        folder = self.folder(name)
+        if not record_path(folder / outs[-1]).exists():
+            assert command.callback
+            command.callback(**given, **{Path(out).stem: folder / out for out in outs})
+        return folder
+
+    def __hash__(self) -> int:
+        return hash(self.results)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file to check.
+
+    Args:
+        path: of the file.
+        record: how it was made; empty where the file holds that itself.
+        names: the groups of its kind's pattern.
+        run: that it belongs to.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    names: dict[str, str]
+    run: Run
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.record["settings"]
+
+    @property
+    def inputs(self) -> list[Path]:
+        return [path_of(name, self.path.parent) for name in self.record["inputs"]]
+
+    def input(self, suffix: str) -> Path:
+        """The first input with a suffix."""
+        for path in self.inputs:
+            if path.name.endswith(suffix):
+                return path
+        raise InputError(f"the record of {self.path} names no input that ends in {suffix}")
+
+
+Checker = Callable[[Artefact], Iterator[Check]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of artefact: its name, the pattern of its path below the results, and its checks."""
+
+    name: str
+    pattern: re.Pattern[str]
+    check: Checker
+    recorded: bool
+
+
+KINDS: list[Kind] = []
+
+
+def kind(name: str, pattern: str, *, recorded: bool = True) -> Callable[[Checker], Checker]:
+    """Enter a function as the checks of a kind of artefact.
+
+    Args:
+        pattern: of the path below the folder of the preset's results.
+        recorded: whether each must have a record; others hold their own digests.
+    """
+
+    def enter(check: Checker) -> Checker:
+        KINDS.append(Kind(name, re.compile(pattern), check, recorded))
+        return check
+
+    return enter
+
+
+def kind_of(path: str) -> tuple[Kind, dict[str, str]] | None:
+    """The kind of an artefact by its path below the results, and what the path names."""
+    for known in KINDS:
+        if found := known.pattern.fullmatch(path):
+            return known, found.groupdict()
+    return None
+
+
+def near(
+    statement: str, found: Any, expected: Any, *, rtol: float = 0.0, atol: float = 0.0
+) -> Check:
+    """Whether numbers are those expected, NaN where NaN is expected."""
+    found, expected = np.asarray(found, float), np.asarray(expected, float)
+    if found.shape != expected.shape:
+        return Check(statement, False, f"shape {found.shape}, expected {expected.shape}")
+    holds = np.allclose(found, expected, rtol=rtol, atol=atol, equal_nan=True)
+    worst = np.nanmax(np.abs(found - expected), initial=0.0)
+    return Check(statement, holds, f"largest deviation {worst:.2g}")
+
+
+def same_file(statement: str, path: Path, again: Path, record: dict[str, Any]) -> Check:
+    """Whether a file has the bytes that the same work gives now.
+
+    Other bytes of other versions of the code or packages are no fault of the file.
+    """
+    if path.read_bytes() == again.read_bytes():
+        return Check(statement, True, "the same bytes")
+    others = other_versions(record)
+    measured = f"other bytes; {others}" if others else "other bytes"
+    return Check(statement, False, measured, stale=bool(others))
+
+
+def other_versions(record: dict[str, Any]) -> str:
+    """What has another version now than when a record was written."""
+    now = package_versions()
+    parts = [
+        f"{name} {version} then, {now.get(name, 'none')} now"
+        for name, version in record.get("packages", {}).items()
+        if now.get(name) != version
+    ]
+    return "; ".join([*parts, *filter(None, [changed_sources(record)])])
+
+
+def prescribed(settings: Any, asked: Any, what: str = "preset") -> Check:
+    """Whether settings are those that the preset now asks for; names the keys that are not."""
+    found, wanted = leaves(settings), leaves(json.loads(json.dumps(asked)))
+    keys = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
+    changed = ", ".join(
+        f"{key} = {json.dumps(wanted.get(key))}, made with {json.dumps(found.get(key))}"
+        for key in keys
+    )
+    return Check(f"its settings are those of the {what}", not keys, changed, stale=True)
+
+
+def leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """The values of nested settings by their dotted keys."""
+    if not isinstance(tree, dict):
+        return {prefix.removesuffix("."): tree}
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= leaves(value, f"{prefix}{key}.")
+    return found

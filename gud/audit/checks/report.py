@@ -1,0 +1,92 @@
+"""Checks of tables, figures and summaries: each is made again from what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from gud.audit.checks.check import Artefact, Check, kind, prescribed, same_file
+from gud.config.figures import FigureSection, figure_settings, labels_of
+from gud.figures.drawing.draw import draw
+from gud.provenance import record_path
+from gud.report import comparison, summary, tables
+from gud.report.reading import read_table
+from gud.verdict import run as judge
+
+
+@kind("comparison", r"tables/comparison\.csv")
+def compared(artefact: Artefact) -> Iterator[Check]:
+    published = artefact.input(".yaml")
+    sources = [path for path in artefact.inputs if path.parent == artefact.path.parent]
+    again = artefact.run.folder("comparison") / "comparison.csv"
+    comparison.compare(comparison.load_published(published), sources).to_csv(again, index=False)
+    yield same_file("it compares its tables", artefact.path, again, artefact.record)
+
+
+@kind("table", r"tables/(?P<figure>\w+)\.csv")
+def table(artefact: Artefact) -> Iterator[Check]:
+    found = read_table(artefact.path, ("experiment",))
+    yield Check("its numbers are finite", True, f"{len(found)} rows")
+    likelihoods = found.get("nll_bits_per_dim", pd.Series(dtype=float))
+    qualities = found.get("fid", pd.Series(dtype=float))
+    empty = found.index.difference(likelihoods.dropna().index.union(qualities.dropna().index))
+    yield Check(
+        "every row has a likelihood or a quality", not len(empty), f"{len(empty)} have none"
+    )
+    sources = [[p for p in artefact.inputs if p.suffix == end] for end in (".npz", ".json", ".csv")]
+    again = artefact.run.folder("tables") / artefact.path.name
+    tables.tabulate(*sources).to_csv(again, index=False)
+    yield same_file("it aggregates its points", artefact.path, again, artefact.record)
+
+
+@kind("figure", r"figures/(?P<figure>\w+)\.(?P<form>pdf|png)")
+def figure(artefact: Artefact) -> Iterator[Check]:
+    preset, name = artefact.run.preset, artefact.names["figure"]
+    section = preset.figures.named().get(name)
+    if not isinstance(section, FigureSection):
+        yield Check("the preset makes it", False, stale=True)
+        return
+    labels = labels_of(preset, section)
+    asked = prescribed(artefact.settings, figure_settings(section, labels))
+    yield asked
+    if asked.holds:
+        # Both forms are drawn at once, from what either record says.
+        sources = json.dumps(artefact.record["inputs"], sort_keys=True)
+        folder = artefact.run.folder(f"{name} {hashlib.sha256(sources.encode()).hexdigest()}")
+        outs = [folder / f"{name}.{form}" for form in ("pdf", "png")]
+        if not record_path(outs[-1]).exists():
+            draw(section, labels, in_order(artefact, section.sources(preset)), outs)
+        again = folder / f"{name}.{artefact.names['form']}"
+        statement = "it is drawn again to the same bytes"
+        yield same_file(statement, artefact.path, again, artefact.record)
+
+
+def in_order(artefact: Artefact, sources: Sequence[str]) -> list[Path]:
+    """The inputs of a figure as it reads them: a record keeps no order."""
+    places = {artefact.run.results.absolute() / name: n for n, name in enumerate(sources)}
+    return sorted(artefact.inputs, key=lambda path: places.get(path, len(places)))
+
+
+@kind("verdict", r"verdict(?P<quick>\w*)\.(?P<form>csv|md|png|pdf)")
+def verdict(artefact: Artefact) -> Iterator[Check]:
+    sources = tuple(path for path in artefact.inputs if path.suffix in (".csv", ".npz"))
+    yield Check("its record names what it judges", bool(sources))
+    out = artefact.run.folder(f"verdict{artefact.names['quick']}") / artefact.path.name
+    judge.main.callback(artefact.run.named, (out,), None, sources)  # type: ignore[misc]
+    yield same_file("the claims are judged alike again", artefact.path, out, artefact.record)
+
+
+@kind("summary", r"(?P<summary>summary|quick)\.md")
+def summarised(artefact: Artefact) -> Iterator[Check]:
+    text = artefact.path.read_text()
+    yield Check("its record names what it shows", bool(artefact.inputs))
+    sources = {str(path): path for path in artefact.inputs if path.suffix == ".csv"}
+    shown = {name: read_table(path, summary.SHOWN) for name, path in sources.items()}
+    again = summary.summarise(shown, (), artefact.run.preset.stand_in)
+    # Tables are named as the command named them: only the lines with numbers are held against it.
+    missing = [line for line in again.splitlines() if line.startswith("|") and line not in text]
+    yield Check("it tells the numbers of its tables", not missing, "; ".join(missing[:1]))

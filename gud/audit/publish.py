@@ -1,0 +1,94 @@
+"""Artefacts for others: files with their records, those of their ancestors, and one root hash.
+
+Beside the files lie `records.json`, with the records of all that they were made from, and
+`root.sha256`. `gud audit` follows the records; what is not there is NOT SHIPPED, and its hash is
+stated.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gud.audit.chain import PASSED, audit
+from gud.audit.reading import BUNDLE, Bundle, read_any
+from gud.audit.root import artefacts, root_hash
+from gud.cli import File
+from gud.errors import InputError
+from gud.provenance import atomic, record_path, sha256
+
+ROOT = "root.sha256"
+"""Holds the root hash of the files beside it."""
+
+
+def publish(files: tuple[Path, ...], folder: Path) -> str:
+    """Copy artefacts and their records into a folder of published ones; returns its root hash.
+
+    Those that lie there already stay, with what is known of their ancestors.
+
+    Raises:
+        InputError: one of the artefacts, or of those there, is not as recorded.
+    """
+    if folder.is_dir():
+        root_hash(folder)
+    before = Bundle.beside(folder / BUNDLE)
+    made_at = dict(before.made_at)
+    records: dict[str, list[dict[str, Any]]] = dict(before.records)
+    unrecorded = set(before.unrecorded)
+    for file in files:
+        for finding in audit(file):
+            if finding.status not in PASSED:
+                raise InputError(f"{finding.path} is {finding.status}: {file} is not published")
+            ours = finding.link is None or finding.link.relation == "inputs"
+            if not ours or finding.repeated or finding.depth == 0:
+                continue
+            if finding.record is None:
+                unrecorded.add(sha256(finding.path))
+            elif finding.record not in records.setdefault(finding.record["sha256"], []):
+                records[finding.record["sha256"]].append(finding.record)
+        if file.absolute().parent == folder.absolute():
+            raise InputError(f"{file} lies in {folder} already: leave it out")
+        made_at[file.name] = os.path.relpath(file)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        for one in (file, record_path(file)):
+            shutil.copyfile(one, folder / one.name)
+    names = {}
+    for path in artefacts(folder):
+        if path.name != BUNDLE and (record := read_any(path)):
+            names[sha256(path)] = path.name
+            made_at.setdefault(path.name, path.name)
+            unrecorded |= _lost(path, record, records)
+    made_at = {name: made_at[name] for name in names.values()}
+    bundle = Bundle(folder, names, made_at, records, frozenset(unrecorded))
+    with atomic(folder / BUNDLE) as temporary:
+        temporary.write_text(bundle.text())
+    root = root_hash(folder)
+    with atomic(folder / ROOT) as temporary:
+        temporary.write_text(f"{root}\n")
+    return root
+
+
+def _lost(path: Path, record: dict[str, Any], known: dict[str, Any]) -> set[str]:
+    """The inputs of an artefact of which nothing but the hash is left."""
+    here = Bundle(path.parent)
+    return {
+        digest
+        for name, digest in record["inputs"].items()
+        if digest not in known and not here.path_of(name, digest, path).is_file()
+    }
+
+
+@click.command()
+@click.option("--out", type=File, required=True, help="Folder of published artefacts.")
+@click.argument("files", type=File, nargs=-1)
+def main(out: Path, files: tuple[Path, ...]) -> None:
+    """Copy FILES with their records, and those of all their ancestors, and print one root hash.
+
+    Without FILES, the records and the root hash of those in the folder are written anew.
+    """
+    print(publish(files, out))

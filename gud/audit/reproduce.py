@@ -1,0 +1,185 @@
+"""Compare two runs of a preset, artefact by artefact.
+
+On one kind of machine, with one number of threads and the same packages, everything is promised to
+the last bit but what a clock says: seconds, and what is computed from them. Between others nothing
+is promised: other kernels add in another order, and training carries that on. What differs is
+listed all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from gud.audit.checks import kind_of
+from gud.audit.checks.check import leaves
+from gud.audit.reading import SHARD, read_any
+from gud.audit.root import artefacts, below
+from gud.cli import File
+from gud.errors import InputError
+from gud.report.points import NOT_NPZ
+
+CLOCK = ("seconds", "images_per_second", "hours")
+"""Endings of columns and keys that a clock fills."""
+SAME = ("machine", "device", "packages", "threads")
+"""What two records must say alike for a promise."""
+COLUMNS = (
+    "artefact",
+    "number",
+    "promise",
+    "alike",
+    "different",
+    "only first",
+    "only second",
+    "outcome",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What two runs made of one artefact.
+
+    Args:
+        path: below the results of each.
+        kind: of artefact.
+        promised: whether it had to be the same.
+        difference: between the two; empty if there is none.
+        missing: which of the two runs has not made it; None if both have.
+    """
+
+    path: str
+    kind: str
+    promised: bool
+    difference: str
+    missing: Literal["first", "second"] | None = None
+
+    @property
+    def kept(self) -> bool:
+        return not (self.promised and self.difference)
+
+    def __str__(self) -> str:
+        state = "same" if not self.difference else "differs" if self.kept else "BROKEN"
+        return f"{state:<7}  {self.path}  {self.difference}".rstrip()
+
+
+def of_clock(name: str) -> bool:
+    return name.endswith(CLOCK)
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """What an artefact holds by its names, without what a clock filled."""
+    match path.suffix:
+        case ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays if name != SHARD}
+        case ".safetensors":
+            # The history of a checkpoint has the seconds of its rows.
+            tensors = load_file(path)
+            return {name: x for name, x in tensors.items() if not name.startswith("history/")}
+        case ".csv":
+            table = pd.read_csv(path)
+            return {str(name): table[name] for name in table if not of_clock(str(name))}
+        case ".json":
+            found = leaves({"": json.loads(path.read_text())})
+            return {name: value for name, value in found.items() if not of_clock(name)}
+    return {"bytes": path.read_bytes()}
+
+
+def difference(first: Path, second: Path) -> str:
+    """What two files do not share; empty if nothing."""
+    try:
+        one, other = contents(first), contents(second)
+    except (*NOT_NPZ, SafetensorError, RecursionError) as error:
+        return f"one of them cannot be read: {' '.join(str(error).split())}"
+    if one.keys() != other.keys():
+        return f"other names: {', '.join(sorted(one.keys() ^ other.keys())[:3])}"
+    parts = [name for name in one if not _equal(one[name], other[name])]
+    return ", ".join(f"{name}{_deviation(one[name], other[name])}" for name in parts[:3])
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, pd.Series):
+        return one.equals(other)
+    if isinstance(one, np.ndarray):
+        numbers = one.dtype.kind == "f"
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=numbers)
+    return one == other
+
+
+def _deviation(one: Any, other: Any) -> str:
+    one, other = np.asarray(one), np.asarray(other)
+    if {one.dtype.kind, other.dtype.kind} != {"f"} or one.shape != other.shape:
+        return ""
+    return f" (up to {np.nanmax(np.abs(one - other), initial=0.0):.2g})"
+
+
+def comparable(first: Path, second: Path) -> bool:
+    """Whether two artefacts were made by machines and versions of which the same is promised."""
+    records = [read_any(path) or {} for path in (first, second)]
+    return all(records[0].get(key) == records[1].get(key) for key in SAME)
+
+
+def compare(first: Path, second: Path, part: bool = False) -> Iterator[Outcome]:
+    """The outcome for each artefact that one of two runs has made.
+
+    Args:
+        part: whether the second run was to make but some of them.
+    """
+    names = {below(path, folder) for folder in (first, second) for path in artefacts(folder)}
+    for name in sorted(names):
+        if known := kind_of(name):
+            kind, one, other = known[0].name, first / name, second / name
+            if not one.is_file():
+                yield Outcome(name, kind, True, "not made the first time", "first")
+            elif not other.is_file():
+                yield Outcome(name, kind, not part, "not made the second time", "second")
+            else:
+                yield Outcome(name, kind, comparable(one, other), difference(one, other))
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Markdown: promise and outcome for each kind of artefact."""
+    lines = [f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)]
+    for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
+        mine = [outcome for outcome in outcomes if outcome.kind == kind]
+        promised = sum(outcome.promised for outcome in mine)
+        promise = "the same" if promised == len(mine) else f"the same for {promised}"
+        cells = [
+            *(kind, len(mine), promise if promised else "none"),
+            sum(not outcome.difference for outcome in mine),
+            sum(bool(outcome.difference) and not outcome.missing for outcome in mine),
+            sum(outcome.missing == "second" for outcome in mine),
+            sum(outcome.missing == "first" for outcome in mine),
+            "kept" if all(outcome.kept for outcome in mine) else "BROKEN",
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("first", type=File)
+@click.argument("second", type=File)
+@click.option("--part", is_flag=True, help="SECOND was to make but some of the artefacts.")
+def main(first: Path, second: Path, part: bool) -> int:
+    """Compare the results of a preset in two folders, FIRST and SECOND.
+
+    Exit status 2 if something was promised to be the same and is not, or is not there.
+    """
+    for folder in (first, second):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder with the results of a preset")
+    outcomes = list(compare(first, second, part))
+    for outcome in outcomes:
+        if outcome.difference and not (part and outcome.missing == "second"):
+            print(outcome)
+    print(table(outcomes))
+    return 0 if all(outcome.kept for outcome in outcomes) else 2

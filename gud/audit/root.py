@@ -1,0 +1,53 @@
+"""All artefacts of a folder, and one hash of them and their records."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gud.audit.checks import kind_of
+from gud.audit.reading import read_any
+from gud.config.paths import EVENTS
+from gud.errors import InputError
+from gud.provenance import record_digest, record_path, sha256
+
+NO_FOLDERS = {"logs", "benchmarks"}
+"""Beside the artefacts of a preset."""
+NO_ARTEFACTS = {"lock", "report.html", "report.html.json", "root.sha256", "root.sha256.sig"}
+
+
+def artefacts(results: Path) -> list[Path]:
+    """The artefacts of a preset, also those of which the record alone is left."""
+    found = set()
+    for folder, folders, files in os.walk(results):
+        left_out = NO_FOLDERS if Path(folder) == results else {EVENTS}
+        folders[:] = [name for name in folders if name not in left_out]
+        for path in (Path(folder, name) for name in files if not name.startswith(".")):
+            described = path.with_suffix("")
+            is_record = path.suffix == ".json" and kind_of(below(described, results))
+            found.add(described if is_record else path)
+    return sorted(path for path in found if path.name not in NO_ARTEFACTS)
+
+
+def below(path: Path, results: Path) -> str:
+    return path.relative_to(results).as_posix()
+
+
+def root_lines(folder: Path) -> Iterator[str]:
+    """For each artefact its sha256, the digest of its record, if any, and its path."""
+    for path in artefacts(folder):
+        if not path.is_file():
+            raise InputError(f"{path} is not there, but its record {record_path(path)} is")
+        record = read_any(path)
+        digest = record_digest(record) if record else "-"
+        yield f"{sha256(path)} {digest} {path.relative_to(folder).as_posix()}\n"
+
+
+def root_hash(folder: Path) -> str:
+    """sha256 of the list of a folder's artefacts, the digests of files and records.
+
+    It does not depend on when the work was done.
+    """
+    return hashlib.sha256("".join(root_lines(folder)).encode()).hexdigest()

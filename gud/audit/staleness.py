@@ -1,0 +1,52 @@
+"""Which code that matters to an artefact has changed since it was made."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from gud.provenance import sha256
+from gud.provenance.places import CHECKOUT, PROJECT
+from gud.provenance.versions import git, source_digest
+
+IMMATERIAL = ("__", "api.py", "cli.py", "errors.py", "progress.py", "config/", "provenance/")
+"""Sources on which no number depends, or none that the settings in the record do not tell."""
+NAMED = 3
+"""Sources and commits that are named of many."""
+
+
+def changed_sources(record: dict[str, Any]) -> str:
+    """The files of the project that made an artefact and have changed, with the commits.
+
+    Empty if none has. They are sources, and inputs such as the papers' claims. Records of the
+    earlier form do not tell the sources: nothing is said of those.
+    """
+    names = [
+        f"gud/{name}"
+        for name, digest in record.get("sources", {}).items()
+        if not name.startswith(IMMATERIAL) and source_digest(name) != digest
+    ]
+    for name, digest in record.get("inputs", {}).items():
+        if name.startswith(PROJECT):
+            file = CHECKOUT / name.removeprefix(PROJECT)
+            if file.is_file() and sha256(file) != digest:
+                names.append(name.removeprefix(PROJECT))
+    if not names:
+        return ""
+    made = record["code"].get("git", "").removesuffix("-dirty")
+    commits = commits_since(made, tuple(names)) if made else ()
+    since = f"; commits {_some(commits)}" if commits else ""
+    return f"changed: {_some([name.removeprefix('gud/') for name in names])}{since}"
+
+
+@functools.cache
+def commits_since(commit: str, files: tuple[str, ...]) -> tuple[str, ...]:
+    """The commits after one that touched some files of the checkout, the latest first."""
+    paths = [f":(top){name}" for name in files]
+    listed = git("log", "--format=%h", f"{commit}..HEAD", "--", *paths)
+    return tuple(listed.split()) if listed else ()
+
+
+def _some(names: tuple[str, ...] | list[str]) -> str:
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

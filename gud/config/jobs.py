@@ -1,0 +1,235 @@
+"""What a preset computes: the settings of each job, and how evaluations are cut into jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypedDict, TypeVar
+
+from gud.config.figures import ApplicationSection
+from gud.config.preset import Preset
+from gud.config.sections.data import Data
+from gud.config.sections.evaluation import (
+    Likelihood,
+    Ranges,
+    ReconstructionSettings,
+    Sampling,
+    StripSettings,
+)
+from gud.config.sections.experiments import MOST_BATCHES, Experiment
+from gud.config.sections.model import ModelSettings, TrainingSettings
+from gud.config.sections.points import Grid, parameters_of_point, point_name, points
+from gud.config.sections.section import Name, Parameters, Section
+from gud.errors import InputError
+
+S = TypeVar("S", bound=Section)
+
+
+class TrainingJob(Section):
+    """All that determines a trained model but its data."""
+
+    experiment: Name
+    model: ModelSettings
+    training: TrainingSettings
+    seed: int
+
+
+class StripJob(Section):
+    """Strips of one experiment at one point of its schedule family (Figure 7)."""
+
+    experiment: Name
+    parameters: Parameters
+    seed: int
+    strip: StripSettings
+
+
+class ReconstructionJob(Section):
+    """Reconstructions of one experiment at one point of its schedule family (Figure 8)."""
+
+    experiment: Name
+    parameters: Parameters
+    seed: int
+    reconstruction: ReconstructionSettings
+
+
+class Trained(TypedDict):
+    """What made a model, as JSON values: tables tell of it, and tell by it what compares."""
+
+    group: str
+    seed: int
+    data: str
+    model: dict[str, Any]
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One quantity at all points of one experiment.
+
+    Args:
+        experiment: its name.
+        trained: what made its model, see `trained`.
+        seed: of all random draws.
+        name: of the quantity and its folder: `nll`, `samples`, `samples-SAMPLER` or
+            `gallery-METHOD`.
+        points: by identifier, such as `a=0.4_r=0`.
+        settings: how it is computed; `batch_size` images are computed together.
+    """
+
+    experiment: str
+    trained: Trained
+    seed: int
+    name: str
+    points: dict[str, Parameters]
+    settings: Likelihood | Sampling
+
+    @property
+    def requested(self) -> bool:
+        """Whether its errors are requested, so that its images are the most that may be taken."""
+        return isinstance(self.settings, Likelihood) and self.settings.requested
+
+    def record(self, point: str) -> dict[str, Any]:
+        """The settings of a point as its record states them, and as its shards are keyed by."""
+        section = "likelihood" if isinstance(self.settings, Likelihood) else "sampling"
+        return {
+            "experiment": self.experiment,
+            "trained": self.trained,
+            "seed": self.seed,
+            "parameters": parameters_of_point(point),
+            section: self.settings.model_dump(),
+        }
+
+    def jobs(self, batches: int) -> dict[str, Ranges]:
+        """The work in jobs of `batches` batches: the range of images of each point in a job.
+
+        A job's name is a hash of all that it computes. An evaluation with a requested error is one
+        job, which computes as much of it as it takes.
+        """
+        if self.requested:
+            batches = MOST_BATCHES
+        images, size = self.settings.images, self.settings.batch_size
+        work = [(point, start) for point in self.points for start in range(0, images, size)]
+        jobs = {}
+        for first in range(0, len(work), batches):
+            job: Ranges = {}
+            for point, start in work[first : first + batches]:
+                begin, _ = job.get(point, (start, start))
+                job[point] = (begin, min(start + size, images))
+            content = [[self.record(point), *images] for point, images in job.items()]
+            text = json.dumps(content, sort_keys=True)
+            jobs[hashlib.sha256(text.encode()).hexdigest()[:12]] = job
+        return jobs
+
+    def point(self, name: str) -> Parameters:
+        """The parameters of a point that the preset asks for."""
+        if name not in self.points:
+            raise InputError(
+                f"point {name} is not in the grids of {self.name} of {self.experiment}, which hold "
+                f"{', '.join(self.points) or 'none'}"
+            )
+        return self.points[name]
+
+
+def get_experiment(preset: Preset, name: str) -> Experiment:
+    """The experiment of that name; `InputError` if there is none."""
+    if name not in preset.experiments:
+        raise InputError(
+            f"there is no experiment {name} in the preset, which has "
+            f"{', '.join(preset.experiments)}"
+        )
+    return preset.experiments[name]
+
+
+def get_data(preset: Preset, name: str) -> Data:
+    """The data set of that name; `InputError` if there is none."""
+    if name not in preset.data:
+        raise InputError(
+            f"there is no data set {name} in the preset, which has {', '.join(preset.data)}"
+        )
+    return preset.data[name]
+
+
+def trained(experiment: Experiment) -> Trained:
+    """What will have made the model of an experiment."""
+    course = {"checkpoint_every", "log_every"}
+    return {
+        "group": experiment.group,
+        "seed": experiment.seed,
+        "data": experiment.data,
+        "model": experiment.model().model_dump(mode="json"),
+        "training": experiment.training.model_dump(mode="json", exclude=course),
+    }
+
+
+def training_job(preset: Preset, name: str) -> TrainingJob:
+    experiment = get_experiment(preset, name)
+    model = ModelSettings(**{key: getattr(experiment, key) for key in ModelSettings.model_fields})
+    training = experiment.training
+    return TrainingJob(experiment=name, model=model, training=training, seed=experiment.seed)
+
+
+def strip_job(preset: Preset, name: str, point: str) -> StripJob:
+    parameters, settings = _asked(preset, name, point, "strips", StripSettings)
+    return StripJob(experiment=name, parameters=parameters, seed=preset.seed, strip=settings)
+
+
+def reconstruction_job(preset: Preset, name: str, point: str) -> ReconstructionJob:
+    parameters, settings = _asked(preset, name, point, "reconstructions", ReconstructionSettings)
+    return ReconstructionJob(
+        experiment=name, parameters=parameters, seed=preset.seed, reconstruction=settings
+    )
+
+
+def applications(preset: Preset, experiment: str) -> list[ApplicationSection]:
+    """The figures for which an experiment is put to more than its evaluations."""
+    figures = preset.figures.named().values()
+    applied = [figure for figure in figures if isinstance(figure, ApplicationSection)]
+    return [figure for figure in applied if figure.experiment == experiment]
+
+
+def _asked(
+    preset: Preset, experiment: str, point: str, made: str, kind: type[S]
+) -> tuple[Parameters, S]:
+    """The parameters of a point, and the settings of what a figure asks to be made there."""
+    figure = next((f for f in applications(preset, experiment) if f.made == made), None)
+    if figure is None:
+        raise InputError(f"the preset asks for no {made} of experiment {experiment}")
+    found = points(figure.grids)
+    if (name := point_name(parameters_of_point(point))) not in found:
+        raise InputError(
+            f"point {point} is not in the grids of {made} of {experiment}: {', '.join(found)}"
+        )
+    assert isinstance(figure.settings, kind)
+    return found[name], figure.settings
+
+
+def evaluations(preset: Preset) -> Iterator[Evaluation]:
+    """All that is computed at points of schedules, but for the applications of Figures 7 and 8."""
+    for name, experiment in preset.experiments.items():
+        asked: list[tuple[str, list[Grid], Likelihood | Sampling]] = [
+            ("nll", experiment.nll.grids, experiment.nll.settings),
+            ("samples", experiment.quality.grids, experiment.quality.sampling),
+        ]
+        for figure in preset.figures.named().values():
+            if name in figure.shown():
+                asked += [(key, *samples) for key, samples in figure.samples(experiment).items()]
+        for quantity, grids, settings in asked:
+            made = trained(experiment)
+            yield Evaluation(name, made, preset.seed, quantity, points(grids), settings)
+
+
+def get_evaluation(preset: Preset, experiment: str, quantity: str) -> Evaluation:
+    """One quantity of one experiment; `InputError` if the preset does not ask for it."""
+    for evaluation in evaluations(preset):
+        if (evaluation.experiment, evaluation.name) == (experiment, quantity):
+            return evaluation
+    get_experiment(preset, experiment)
+    raise InputError(f"the preset asks for no {quantity} of experiment {experiment}")
+
+
+def batches_in_job(preset: Preset, quantity: str) -> int:
+    """How many batches of images a job of a quantity computes."""
+    batches = preset.compute.job_batches
+    return batches.nll if quantity == "nll" else batches.samples

@@ -1,0 +1,1 @@
+"""The sections that presets are made of, validated before any work starts."""

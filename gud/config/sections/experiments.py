@@ -1,0 +1,176 @@
+"""Experiments: one trained network each, and what it is evaluated for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from gud.config.sections.data import Data, image_size
+from gud.config.sections.evaluation import Likelihood, Quality, Sampling
+from gud.config.sections.model import ModelSettings, TrainingSettings
+from gud.config.sections.points import Grid, points
+from gud.config.sections.schedules import ScheduleFamily
+from gud.config.sections.section import Name, Section, Text
+from gud.config.sections.validation import Fault
+from gud.errors import InputError
+
+MOST_POINTS = 10_000
+"""Of a grid."""
+LEAST_RAMP = 8
+"""Steps of Adams' method in which a component goes from data to noise: with 6 of them, likelihoods
+of the demo's wavelets err by 0.3 bits/dim, with 12 those of its columns by 0.004."""
+MOST_BATCHES = 1_000_000
+"""Of images, at all points of a grid."""
+
+
+class NllTask(Section):
+    grids: list[Grid]
+    settings: Likelihood
+
+
+class QualityTask(Section):
+    grids: list[Grid]
+    sampling: Sampling
+    metric: Quality
+
+
+class Experiment(ModelSettings):
+    """One trained network and what it is evaluated for.
+
+    Args:
+        group: the experiment's name in the file, which the networks of its training seeds share.
+        seed: that of the training; see `gud.config.seeds`.
+    """
+
+    title: Text
+    data: Name
+    group: Name
+    seed: int
+    training: TrainingSettings
+    nll: NllTask
+    quality: QualityTask
+
+    def model(self) -> ModelSettings:
+        """The part that determines the trained model."""
+        return ModelSettings(**{key: getattr(self, key) for key in ModelSettings.model_fields})
+
+
+def experiment_faults(experiment: Experiment, data: Data, gpus: int) -> Iterator[Fault]:
+    """What can be known not to work before there is any data.
+
+    Args:
+        gpus: that a training shares its batches among.
+    """
+    schedule, basis, training = experiment.schedule, experiment.basis, experiment.training
+    if schedule.bases and basis.name not in schedule.bases:
+        yield (
+            ("schedule", "name"),
+            f"= {schedule.name} needs basis {' or '.join(schedule.bases)}, not {basis.name}",
+        )
+    if basis.name != "fourier" and schedule.ranges.get("r", (0.0, 0.0)) != (0.0, 0.0):
+        yield ("schedule", "ranges", "r"), f"must be [0, 0] for basis {basis.name}"
+    size = image_size(data)
+    checks: dict[str, Callable[[], None]] = {
+        "basis": lambda: basis.check(size),
+        "network": lambda: experiment.network.check(size, size**2),
+    }
+    for key, check in checks.items():
+        try:
+            check()
+        except InputError as error:
+            yield (key,), f"does not fit images of data.{experiment.data}: {error}"
+    if gpus and training.batch_size % gpus:
+        yield (
+            ("training", "batch_size"),
+            f"= {training.batch_size} cannot be shared evenly by compute.train_gpu = {gpus} GPUs",
+        )
+    yield from grid_faults(("nll", "grids"), experiment.nll.grids, schedule)
+    yield from batch_faults(("nll", "settings"), experiment.nll.grids, experiment.nll.settings)
+    yield from grid_faults(("quality", "grids"), experiment.quality.grids, schedule)
+    if experiment.quality.grids:
+        yield from quality_faults(experiment.quality)
+    yield from _process_faults(experiment)
+    yield from _ramp_faults(experiment)
+
+
+def _ramp_faults(experiment: Experiment) -> Iterator[Fault]:
+    """Too few equal steps of Adams' method for the ramps of a sequential schedule."""
+    settings = experiment.nll.settings
+    if not experiment.schedule.sequential or settings.method != "adams" or settings.requested:
+        return
+    for name, point in points(experiment.nll.grids).items():
+        steps = (settings.steps or math.inf) * math.prod(1 - value for value in point.values())
+        if steps < LEAST_RAMP:
+            yield (
+                ("nll", "settings", "steps"),
+                f"= {settings.steps} leaves method adams {steps:.2g} steps for a ramp of the "
+                f"schedule at {name}, which takes {LEAST_RAMP} or more: take tsit5",
+            )
+
+
+def _process_faults(experiment: Experiment) -> Iterator[Fault]:
+    """What serves no process of several numbers a component."""
+    if experiment.process.k == 1:
+        return
+    where = f"serves no process of k = {experiment.process.k} numbers a component"
+    sampling, likelihood = experiment.quality.sampling, experiment.nll.settings
+    if experiment.quality.grids and not sampling.serves(experiment.process.k):
+        yield ("quality", "sampling", "method"), f"= {sampling.method} {where}"
+    if experiment.nll.grids and likelihood.coordinates == "standardised":
+        yield ("nll", "settings", "coordinates"), f"= standardised {where}"
+
+
+def quality_faults(quality: QualityTask) -> Iterator[Fault]:
+    """Too many samples to be planned, or too few for what is measured on them."""
+    images, groups = quality.sampling.images, quality.metric.stderr_groups
+    yield from batch_faults(("quality", "sampling"), quality.grids, quality.sampling)
+    if images < 2:
+        yield ("quality", "sampling", "images"), f"= {images}: a covariance needs 2 or more"
+    if groups > 1 and images - math.ceil(images / groups) < 2 or groups > images:
+        yield (
+            ("quality", "metric", "stderr_groups"),
+            f"= {groups} leaves too few of quality.sampling.images = {images} when one group is "
+            "left out",
+        )
+    if quality.metric.reference_images == 1:
+        yield ("quality", "metric", "reference_images"), "= 1: a covariance needs 2 or more"
+
+
+def grid_faults(
+    keys: tuple[str, ...], grids: list[Grid], schedule: ScheduleFamily
+) -> Iterator[Fault]:
+    """Points that the network is not trained for, or that files cannot be named by."""
+    for number, grid in enumerate(grids):
+        here = (*keys, str(number))
+        if grid.keys() != schedule.ranges.keys():
+            yield (
+                here,
+                f"gives {', '.join(grid) or 'nothing'}, but schedule {schedule.name} has "
+                f"{', '.join(schedule.ranges)}",
+            )
+        for key, values in grid.items():
+            for value in values:
+                if what := schedule.outside({key: value}):
+                    yield here, f"asks for {what}"
+                if float(f"{value:g}") != value:
+                    yield (
+                        here,
+                        f"asks for {key} = {value!r}, which must have six digits at most: they "
+                        "name its files",
+                    )
+        if (many := math.prod(map(len, grid.values()))) > MOST_POINTS:
+            yield here, f"has {many} points, which must be {MOST_POINTS} at most"
+
+
+def batch_faults(
+    keys: tuple[str, ...], grids: list[Grid], settings: Likelihood | Sampling
+) -> Iterator[Fault]:
+    """More batches than a plan can hold."""
+    most = sum(math.prod(map(len, grid.values())) for grid in grids)
+    batches = most * math.ceil(settings.images / settings.batch_size)
+    if batches > MOST_BATCHES:
+        yield (
+            (*keys, "images"),
+            f"= {settings.images} makes {batches} batches of {settings.batch_size} at {most} "
+            f"points, which must be {MOST_BATCHES} at most",
+        )

@@ -1,0 +1,122 @@
+"""Diffusion processes: the name and the constants of each.
+
+A section here stands beside the class of its name in `gud.diffusion.processes.PROCESSES`, whose
+arguments are the section's other keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import BeforeValidator, Field, model_serializer, model_validator
+
+from gud.config.sections.section import PositiveFloat, Section
+
+if TYPE_CHECKING:
+    from gud.diffusion.processes import Process
+
+
+class ProcessSection(Section):
+    """A process; one that has no constants is written as its name alone."""
+
+    numbers: ClassVar[int] = 1
+    """In the state of a component."""
+
+    name: str
+
+    @property
+    def k(self) -> int:
+        return self.numbers
+
+    def build(self) -> Process:
+        from gud.diffusion.processes import PROCESSES
+
+        constants = {key: getattr(self, key) for key in type(self).model_fields if key != "name"}
+        return PROCESSES[self.name](**constants)
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: Callable[[Any], Any]) -> Any:
+        return dump(self) if len(type(self).model_fields) > 1 else self.name
+
+
+class OrnsteinUhlenbeckSettings(ProcessSection):
+    """The variance-preserving process of equation 13."""
+
+    name: Literal["ou"]
+
+
+class RecipeSection(ProcessSection):
+    """A process of several numbers a component.
+
+    Args:
+        clock: `snr`: gamma is the noise level of the whole state, as it is for `ou`; `own`: the
+            process runs for as long as `ou` does at gamma.
+        matching: of training; `hybrid` marginalises the auxiliary start, `denoising` draws it.
+    """
+
+    numbers = 2
+
+    clock: Literal["snr", "own"]
+    matching: Literal["hybrid", "denoising"]
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> RecipeSection:
+        self.build()
+        return self
+
+
+class PhaseSpaceSettings(RecipeSection):
+    """Phase-space Langevin diffusion; kappa is the initial variance of the momentum over M."""
+
+    name: Literal["psld"]
+    Gamma: Annotated[float, Field(ge=0)]
+    nu: PositiveFloat
+    kappa: PositiveFloat
+
+
+class CriticallyDampedSettings(RecipeSection):
+    """Critically damped Langevin diffusion: `psld` with Gamma = 0."""
+
+    name: Literal["cld"]
+    nu: PositiveFloat
+    kappa: PositiveFloat
+
+
+class ThirdOrderSettings(RecipeSection):
+    """Third-order Langevin diffusion."""
+
+    numbers = 3
+
+    name: Literal["third_order"]
+    kappa: PositiveFloat
+
+
+class AnyRecipeSettings(RecipeSection):
+    """Any D, Q and H; `start` holds the initial variances of the auxiliary numbers."""
+
+    name: Literal["recipe"]
+    D: list[list[float]]
+    Q: list[list[float]]
+    H: list[list[float]]
+    start: list[float]
+
+    @property
+    def k(self) -> int:
+        return len(self.D)
+
+
+def _by_name(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+ProcessSettings = Annotated[
+    OrnsteinUhlenbeckSettings
+    | PhaseSpaceSettings
+    | CriticallyDampedSettings
+    | ThirdOrderSettings
+    | AnyRecipeSettings,
+    Field(discriminator="name"),
+    BeforeValidator(_by_name),
+]
+PROCESSES: tuple[type[ProcessSection], ...] = get_args(get_args(ProcessSettings)[0])

@@ -1,0 +1,78 @@
+"""What determines the result of each job beside its inputs, as a line of text.
+
+The workflow runs a job again when its line changes, and it alone: the job itself reads the preset.
+"""
+
+from __future__ import annotations
+
+import json
+
+from gud.config.figures import figure_of, figure_settings, labels_of
+from gud.config.jobs import (
+    get_data,
+    get_evaluation,
+    get_experiment,
+    reconstruction_job,
+    strip_job,
+    training_job,
+)
+from gud.config.preset import Preset
+
+
+def dataset(preset: Preset, data: str) -> str:
+    return get_data(preset, data).model_dump_json()
+
+
+def basis_options(preset: Preset, basis: str, mirrored: str) -> str:
+    """Options of the fit of a basis, but for its name.
+
+    Args:
+        mirrored: what file names say of mirror images, or nothing.
+    """
+    options = ["--mirrored"] if mirrored else []
+    if basis == "pca":
+        fit = preset.principal_components
+        options += ["--solver", fit.solver]
+        options += ["--components", str(fit.components)] if fit.components is not None else []
+    return " ".join(options)
+
+
+def training(preset: Preset, experiment: str) -> str:
+    return training_job(preset, experiment).model_dump_json()
+
+
+def point(preset: Preset, experiment: str, quantity: str, point: str) -> str:
+    record = get_evaluation(preset, experiment, quantity).record(point)
+    return json.dumps(record, sort_keys=True)
+
+
+def strips(preset: Preset, experiment: str, point: str) -> str:
+    return strip_job(preset, experiment, point).model_dump_json()
+
+
+def reconstructions(preset: Preset, experiment: str, point: str) -> str:
+    return reconstruction_job(preset, experiment, point).model_dump_json()
+
+
+def quality(preset: Preset, experiment: str) -> str:
+    return get_experiment(preset, experiment).quality.metric.model_dump_json()
+
+
+def scale(preset: Preset, experiment: str) -> str:
+    found = get_experiment(preset, experiment)
+    images, mirrored = found.nll.settings.images, found.training.flip
+    return json.dumps({"images": images, "mirrored": mirrored, "seed": preset.seed})
+
+
+def figure(preset: Preset, figure: str) -> str:
+    found = figure_of(preset, figure)
+    return json.dumps(figure_settings(found, labels_of(preset, found)), sort_keys=True)
+
+
+def caption(preset: Preset, figure: str) -> str:
+    """What the report of the workflow says of a figure."""
+    return figure_of(preset, figure).caption
+
+
+def summary(preset: Preset) -> str:
+    return preset.stand_in

@@ -1,0 +1,50 @@
+"""CIFAR-10 from its binary archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gud.config.sections.data import Cifar10
+from gud.data.archives import tar_files
+from gud.data.sources.source import Dataset
+from gud.errors import InputError
+
+RECORD = 1 + 3 * 32 * 32
+TRAIN = tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6))
+TEST = "cifar-10-batches-bin/test_batch.bin"
+
+
+def cifar10(settings: Cifar10, archives: Sequence[Path], scratch: Path) -> Dataset:
+    """CIFAR-10 from its binary archive `cifar-10-binary.tar.gz`, in the order of the files.
+
+    Args:
+        settings: nothing is read from them.
+        archives: the tar.gz file; each record is a label (0 to 9) and 3 x 32 x 32 bytes.
+        scratch: not used.
+    """
+    if len(archives) != 1:
+        raise InputError("source cifar10 needs one archive, the file cifar-10-binary.tar.gz")
+    archive = archives[0]
+    images: dict[str, np.ndarray] = {}
+    for name, content in tar_files(archive):
+        if name not in (*TRAIN, TEST):
+            continue
+        if name in images or len(content) == 0 or len(content) % RECORD:
+            raise InputError(
+                f"{archive}: {name} has {len(content)} bytes, "
+                f"expected, once, a multiple of {RECORD}"
+            )
+        records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+        if records[:, 0].max() > 9:
+            raise InputError(
+                f"{archive}: {name} holds the label {records[:, 0].max()}, expected 0 to 9"
+            )
+        images[name] = records[:, 1:].reshape(-1, 3, 32, 32)
+    for name in (*TRAIN, TEST):
+        if name not in images:
+            raise InputError(f"archive {archive} has no member {name}")
+    train = np.concatenate([images[name] for name in TRAIN])
+    return Dataset(train, images[TEST], inputs=(archive,))

@@ -1,0 +1,201 @@
+"""Linear diffusion processes with constant matrices and a clock for each component.
+
+Each component i of each channel carries a state z_i of k numbers (k = 1 for Ornstein-Uhlenbeck;
+position and momentum, k = 2, in phase space) that follows
+
+    dz_i = beta_i(t) A z_i dt + sqrt(beta_i(t)) B dw,
+
+so that its mean and covariance depend on time through the clock tau_i, the integral of beta_i,
+alone. States have shape (batch, k, channels, components); matrices of a noising state
+(batch, k, k, components).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gud.diffusion.noising import NoisingState
+from gud.diffusion.processes.matrices import (
+    Draws,
+    Matrix,
+    Reduced,
+    Rows,
+    State,
+    apply,
+    cholesky,
+    linear,
+    rows,
+)
+from gud.diffusion.processes.moments import moments
+
+
+class Process(ABC):
+    """A process dz = beta A z dt + sqrt(beta) B dw with unit prior scale.
+
+    Attributes:
+        k: numbers in the state of a component; the first is the data's, the others are auxiliary.
+        drift: A, shape (k, k).
+        diffusion: B, shape (k, k), lower triangular.
+        prior: the covariance of the stationary state, shape (k, k).
+        start: variances of the auxiliary numbers at t = 0, shape (k - 1,).
+        silent: how many numbers, the first ones, have no noise of their own: no step needs their
+            scores, nor the noise that would be predicted for them.
+        draws: standard normal numbers of a component that an `example` takes.
+    """
+
+    k: int
+    drift: Rows
+    diffusion: Rows
+    prior: Rows
+    start: tuple[float, ...] = ()
+    silent: int = 0
+    draws: int
+
+    @abstractmethod
+    def transition(self, state: NoisingState) -> Matrix:
+        """exp(A tau): the mean of z(t) is transition @ z(0)."""
+
+    @abstractmethod
+    def factor(self, state: NoisingState) -> Matrix:
+        """L, the lower Cholesky factor of the covariance of z(t) given the data.
+
+        The auxiliary numbers of z(0) are Gaussian: their mean stands in z(0) and their variance is
+        counted here.
+        """
+
+    @abstractmethod
+    def inverse_factor(self, state: NoisingState) -> Matrix:
+        """L^-1."""
+
+    def clock(self, state: NoisingState) -> Float[Tensor, "batch components"]:
+        """tau: how long the process of each component has run at a noising state."""
+        return state.tau
+
+    def rate(self, state: NoisingState) -> Float[Tensor, "batch components"]:
+        """beta, the time derivative of the clock; exactly 0 where the schedule is frozen."""
+        return state.beta
+
+    def perturb(self, z0: State, state: NoisingState, noise: State) -> State:
+        """z(t) = transition z(0) + L noise with L the lower Cholesky factor of the covariance."""
+        return apply(self.transition(state), z0) + apply(self.factor(state), noise)
+
+    def advance(self, z: State, elapsed: Float[Tensor, "batch components"], noise: State) -> State:
+        """The state z after a time of the clock: exp(A elapsed) z and the noise that came in."""
+        transition, covariance = moments(self.drift, self.power, elapsed)
+        return apply(transition, z) + apply(cholesky(covariance), noise)
+
+    def example(self, z0: State, state: NoisingState, draws: Draws) -> tuple[State, State]:
+        """z(t) and the noise that a network is to predict from it, the one that `score` takes.
+
+        Args:
+            z0: the data, and the means of the auxiliary numbers.
+            draws: standard normal, shape (batch, draws, channels, components).
+        """
+        return self.perturb(z0, state, draws), draws
+
+    def project(self, z: State, state: NoisingState) -> tuple[Reduced, NoisingState]:
+        """All that z(t) says of the data, as Ornstein-Uhlenbeck would say it: with k = 1.
+
+        z = m chi + L eps for the data chi, m the first column of the transition. Of Gaussian noise
+        the combination chi + eps_0 / rho = m^T (L L^T)^-1 z / rho^2, rho^2 = m^T (L L^T)^-1 m, is
+        sufficient: what is orthogonal to it is noise alone.
+
+        Returns:
+            alpha (chi + eps_0 / rho), and the noising state gamma = -log rho^2 that it is in.
+        """
+        signal = self._signal(state)
+        snr = signal.square().sum(1)
+        gamma = -snr.log()
+        reduced = NoisingState(gamma, state.d_gamma_dt)
+        dual = apply(self.inverse_factor(state).transpose(1, 2), signal[:, :, None])[:, :, 0]
+        weights = dual * (reduced.alpha / snr)[:, None]
+        return (weights[:, :, None].to(z) * z).sum(1, keepdim=True), reduced
+
+    def project_noise(self, noise: State, state: NoisingState) -> Reduced:
+        """The part eps_0 of the noise eps that `project` leaves, with k = 1."""
+        signal = self._signal(state)
+        direction = signal / signal.square().sum(1, keepdim=True).sqrt()
+        return (direction[:, :, None].to(noise) * noise).sum(1, keepdim=True)
+
+    def lift(self, noise: Reduced, z: State, state: NoisingState) -> State:
+        """The noise eps of z(t) from the noise eps_0 of what `project` makes of it."""
+        reduced, seen = self.project(z, state)
+        chi = (reduced - per_component(seen.sigma, z) * noise) / per_component(seen.alpha, z)
+        mean = self.transition(state)[:, :, 0, None].to(z) * chi
+        return apply(self.inverse_factor(state), z - mean)
+
+    def log_decoding(self, noise: State, state: NoisingState) -> Float[Tensor, " batch"]:
+        """log p(chi | z) - log p(z | chi) of z = m chi + L noise, given as much by `project`.
+
+        Per component log rho + log|det L| + (k - 1) log(2 pi) / 2 + (|noise|^2 - eps_0^2) / 2.
+        """
+        snr = self._signal(state).square().sum(1)
+        diagonal = self.factor(state).diagonal(dim1=1, dim2=2)
+        constant = snr.log() / 2 + diagonal.log().sum(2) + (self.k - 1) / 2 * math.log(2 * math.pi)
+        within = self.project_noise(noise.double(), state).square()
+        beside_it = noise.double().square().flatten(1).sum(1) - within.flatten(1).sum(1)
+        return constant.sum(1) * noise.shape[2] + beside_it / 2
+
+    def _signal(self, state: NoisingState) -> Float[Tensor, "batch k components"]:
+        """L^-1 m: the data as they stand beside standard noise."""
+        mean = self.transition(state)[:, :, 0, None]
+        return apply(self.inverse_factor(state), mean)[:, :, 0]
+
+    def score(self, eps: State, state: NoisingState) -> State:
+        """The score -L^-T eps of z(t) from the (predicted) standard noise eps."""
+        return -apply(self.inverse_factor(state).transpose(1, 2), eps)
+
+    def flow(self, z: State, score: State) -> State:
+        """Velocity of the probability-flow ODE per unit of the clock, A z - B B^T score / 2."""
+        return linear(self.drift, z) - 0.5 * linear(self.power, score)
+
+    def reverse_drift(self, z: State, score: State) -> State:
+        """Drift of the reverse SDE per unit of the clock, A z - B B^T score."""
+        return linear(self.drift, z) - linear(self.power, score)
+
+    def beyond_prior(self, z: State, score: State) -> State:
+        """B B^T (score + prior^-1 z): by which the score departs from that of the prior."""
+        pull = np.array(self.power) @ np.linalg.inv(np.array(self.prior))
+        return linear(self.power, score) + linear(rows(pull), z)
+
+    def prior_sample(self, noise: State) -> State:
+        """A draw from the stationary state, from standard noise."""
+        return linear(rows(np.linalg.cholesky(np.array(self.prior))), noise)
+
+    def diffuse(self, noise: State) -> State:
+        """B noise: what a unit of the clock adds, of standard noise."""
+        return linear(self.diffusion, noise)
+
+    def whiten_prior(self, z: State) -> State:
+        """The standard noise of which `prior_sample` makes z."""
+        return linear(rows(np.linalg.inv(np.linalg.cholesky(np.array(self.prior)))), z)
+
+    @property
+    def backward(self) -> Rows:
+        """The drift of the stationary process run backwards, -A - B B^T prior^-1."""
+        a, power, prior = (np.array(m) for m in (self.drift, self.power, self.prior))
+        return rows(-a - power @ np.linalg.inv(prior))
+
+    @property
+    def power(self) -> Rows:
+        """B B^T, shape (k, k)."""
+        b = np.array(self.diffusion)
+        return rows(b @ b.T)
+
+
+def beside(z: State, values: tuple[float, ...]) -> Float[Tensor, "k 1 1"]:
+    """Numbers for the k parts of a state, written on its device: a copy there would wait for it."""
+    return torch.stack([z.new_full((1, 1), value) for value in values])
+
+
+def per_component(
+    values: Float[Tensor, "batch components"], z: State
+) -> Float[Tensor, "batch 1 1 components"]:
+    """Broadcast a quantity of the components against states, in the states' precision."""
+    return values[:, None, None].to(z)

@@ -1,0 +1,202 @@
+"""The complete recipe of linear processes (Mandt et al. 2023, equation 6): D, Q and H."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gud.diffusion.noising import NoisingState
+from gud.diffusion.processes.clock import MatchedClock
+from gud.diffusion.processes.matrices import (
+    Draws,
+    Matrix,
+    Rows,
+    State,
+    apply,
+    cholesky,
+    inverse_lower,
+    linear,
+    rows,
+)
+from gud.diffusion.processes.moments import moments, with_start
+from gud.diffusion.processes.process import Process
+from gud.errors import InputError
+
+Clock = Literal["snr", "own"]
+Matching = Literal["hybrid", "denoising"]
+TOLERANCE = 1e-10
+"""Relative size of an eigenvalue, or of a difference, that is rounding alone."""
+
+
+class Recipe(Process):
+    """dz = -(D + Q) H z dtau + sqrt(2 D) dw for each component, whose prior is N(0, H^-1).
+
+    Every process with constant matrices and a Gaussian stationary law has this form, and every D
+    and Q of these kinds give one: A = -(D + Q) H, B B^T = 2 D in equation 6 of the recipe with the
+    Hamiltonian z^T H z / 2, where D and Q are constant, so that their derivatives are 0.
+
+    Args:
+        D: diffusion, shape (k, k), symmetric positive semidefinite.
+        Q: curl, shape (k, k), skew-symmetric.
+        H: of the Hamiltonian, shape (k, k), symmetric positive definite.
+        start: variances of the auxiliary numbers at t = 0, shape (k - 1,).
+        clock: what the noising state says of tau: `snr`, the signal-to-noise ratio of the whole
+            state of a component is exp(-gamma), as for Ornstein-Uhlenbeck; `own`, the process runs
+            for as long as Ornstein-Uhlenbeck does there, tau = softplus(gamma).
+        matching: what `example` conditions on: `hybrid` on the data alone, the auxiliary start
+            marginalised; `denoising` on the drawn auxiliary start too, whose target has the same
+            mean given z(t) and a larger variance.
+        floor: what is added to the variances of z(t) given the data.
+
+    Raises:
+        InputError: a matrix is not of its kind, or the process does not forget its start.
+    """
+
+    def __init__(
+        self,
+        D: Sequence[Sequence[float]],
+        Q: Sequence[Sequence[float]],
+        H: Sequence[Sequence[float]],
+        start: Sequence[float] = (),
+        *,
+        clock: Clock = "own",
+        matching: Matching = "hybrid",
+        floor: float = 0.0,
+    ) -> None:
+        diffusion, curl, hessian = (np.array(matrix, dtype=float) for matrix in (D, Q, H))
+        _check(diffusion, curl, hessian, start)
+        self.k = len(diffusion)
+        self.D, self.Q, self.H = rows(diffusion), rows(curl), rows(hessian)
+        self.drift = rows(-(diffusion + curl) @ hessian)
+        self.diffusion = rows(_lower_root(2 * diffusion))
+        self.prior = rows(np.linalg.inv(hessian))
+        self.start, self.floor, self.matching = tuple(start), floor, matching
+        self.draws = self.k if matching == "hybrid" else 2 * self.k - 1
+        _check_stationary(self)
+        self.silent = int(np.flatnonzero(diffusion.any(axis=0))[0])
+        self._matched = MatchedClock(self) if clock == "snr" else None
+        self._latest: tuple[NoisingState, Matrix, Matrix, Matrix] | None = None
+
+    @property
+    def power(self) -> Rows:
+        return rows(2 * np.array(self.D))
+
+    def clock(self, state: NoisingState) -> Float[Tensor, "batch components"]:
+        return state.tau if self._matched is None else self._matched.tau(state.gamma)
+
+    def rate(self, state: NoisingState) -> Float[Tensor, "batch components"]:
+        if self._matched is None:
+            return state.beta
+        return self._matched.d_tau_d_gamma(state.gamma) * state.d_gamma_dt
+
+    def transition(self, state: NoisingState) -> Matrix:
+        return self._kernel(state)[0]
+
+    def factor(self, state: NoisingState) -> Matrix:
+        return self._kernel(state)[1]
+
+    def inverse_factor(self, state: NoisingState) -> Matrix:
+        return inverse_lower(self.factor(state))
+
+    def example(self, z0: State, state: NoisingState, draws: Draws) -> tuple[State, State]:
+        if self.matching == "hybrid":
+            return super().example(z0, state, draws)
+        start, noise = draws.split([self.k - 1, self.k], 1)
+        spread = rows(np.diag(np.sqrt(self.start)))
+        z0 = torch.cat([z0[:, :1], z0[:, 1:] + linear(spread, start)], 1)
+        transition, factor, covariance = self._kernel(state)
+        given_start = cholesky(self._floored(covariance))
+        dual = apply(inverse_lower(given_start).transpose(1, 2), noise)
+        z = apply(transition, z0) + apply(given_start, noise)
+        return z, apply(factor.transpose(1, 2), dual)
+
+    def _kernel(self, state: NoisingState) -> tuple[Matrix, Matrix, Matrix]:
+        """Transition, factor, and the covariance given all of z(0).
+
+        Those of the latest state are kept, as callers want several.
+        """
+        if self._latest is None or self._latest[0] is not state:
+            transition, noise = moments(self.drift, self.power, self.clock(state))
+            covariance = with_start(transition, noise, self.start)
+            factor = cholesky(self._floored(covariance))
+            self._latest = state, transition, factor, noise
+        return self._latest[1:]
+
+    def _floored(self, covariance: Matrix) -> Matrix:
+        floored = covariance.clone()
+        for i in range(self.k):
+            floored[:, i, i] += self.floor
+        return floored
+
+
+def _check(D: np.ndarray, Q: np.ndarray, H: np.ndarray, start: Sequence[float]) -> None:
+    """`InputError` unless the matrices are of one size and of their kinds."""
+    k = len(D)
+    for name, matrix in {"D": D, "Q": Q, "H": H}.items():
+        if k == 0 or matrix.shape != (k, k):
+            raise InputError(
+                f"{name} has shape {matrix.shape}, expected a square matrix of the size of D, {k}"
+            )
+        if not np.isfinite(matrix).all():
+            raise InputError(f"{name} holds values that are not finite")
+    for name, matrix in {"D": D, "H": H}.items():
+        _check_equal(matrix, matrix.T, f"{name} must be symmetric")
+        _check_eigenvalues(name, matrix, definite=name == "H")
+    _check_equal(Q, -Q.T, "Q must be skew-symmetric")
+    if len(start) != k - 1 or any(variance < 0 for variance in start):
+        raise InputError(
+            f"start = {list(start)} must be the {k - 1} variances of the auxiliary numbers at "
+            "t = 0, none of them negative"
+        )
+
+
+def _check_equal(matrix: np.ndarray, other: np.ndarray, what: str) -> None:
+    i, j = np.unravel_index(np.abs(matrix - other).argmax(), matrix.shape)
+    if abs(matrix[i, j] - other[i, j]) > TOLERANCE * np.abs(matrix).max():
+        raise InputError(
+            f"{what}, but its entries ({i + 1}, {j + 1}) and ({j + 1}, {i + 1}) are "
+            f"{matrix[i, j]:g} and {matrix[j, i]:g}"
+        )
+
+
+def _check_eigenvalues(name: str, matrix: np.ndarray, definite: bool) -> None:
+    values = np.linalg.eigvalsh(matrix)
+    least, rounding = values[0], TOLERANCE * np.abs(values).max()
+    if least <= rounding if definite else least < -rounding:
+        kind, allowed = ("definite", "> 0") if definite else ("semidefinite", ">= 0")
+        raise InputError(
+            f"{name} must be positive {kind}, but has the eigenvalue {least:g}; all must be "
+            f"{allowed}"
+        )
+
+
+def _check_stationary(process: Recipe) -> None:
+    """`InputError` unless the process ends in its prior, wherever it starts."""
+    a, c = np.array(process.drift), np.array(process.prior)
+    slowest = np.linalg.eigvals(a).real.max()
+    if slowest >= -TOLERANCE * np.abs(a).max():
+        raise InputError(
+            f"the drift -(D + Q) H has an eigenvalue of real part {slowest:g}; all must be < 0, or "
+            "the process does not forget its start: D and Q must let noise reach every part"
+        )
+    balance = a @ c + c @ a.T + np.array(process.power)
+    if np.abs(balance).max() > 1e3 * TOLERANCE * np.abs(process.power).max():
+        raise InputError(
+            f"H^-1 is not stationary: A H^-1 + H^-1 A^T + 2 D, which must be 0, has the entry "
+            f"{np.abs(balance).max():g}; H has the condition number {np.linalg.cond(c):g}"
+        )
+
+
+def _lower_root(matrix: np.ndarray) -> np.ndarray:
+    """The lower triangular root of a positive semidefinite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    root = vectors * np.sqrt(values.clip(0))
+    if not (matrix - np.diag(np.diag(matrix))).any():
+        return np.sqrt(np.diag(np.diag(matrix)))
+    triangular: np.ndarray = np.linalg.qr(root.T)[1].T
+    return triangular * np.where(np.diag(triangular) < 0, -1.0, 1.0)

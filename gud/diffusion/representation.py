@@ -1,0 +1,148 @@
+"""Components chi = S^-1 U (phi - mean) of images: basis U and scale S (section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gud.diffusion.bases import Basis
+from gud.errors import InputError
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a representation needs to know of the (dequantised) training set, in double precision.
+
+    Args:
+        mean: mean image, shape (channels, height, width).
+        variance: Sigma_i = variance of component i before whitening, averaged over the channels,
+            shape (components,).
+        rotation: rows are principal components, shape (components, pixels); None for other bases.
+        low_pass: filter of a basis `wavelet`, shape (taps,); None for other bases.
+    """
+
+    mean: Float[Tensor, "channels height width"]
+    variance: Float[Tensor, " components"]
+    rotation: Float[Tensor, "components pixels"] | None = None
+    low_pass: Float[Tensor, " taps"] | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Statistics:
+        """The inverse of `tensors`; `InputError` unless they are statistics of square images."""
+        if not {"mean", "variance"} <= tensors.keys() <= {field.name for field in fields(cls)}:
+            raise InputError(
+                "statistics must hold mean and variance and may hold rotation and low_pass, not "
+                f"{[*tensors]}"
+            )
+        mean = tensors["mean"]
+        if mean.ndim != 3 or not mean.shape[1] == mean.shape[2] > 0:
+            raise InputError(f"mean has shape {tuple(mean.shape)}, expected (channels, size, size)")
+        pixels = mean[0].numel()
+        shapes: dict[str, tuple[int, ...]] = {
+            "mean": tuple(mean.shape),
+            "variance": (pixels,),
+            "rotation": (pixels, pixels),
+            "low_pass": (tensors["low_pass"].numel() if "low_pass" in tensors else 0,),
+        }
+        for name, tensor in tensors.items():
+            if tensor.dtype != torch.float64 or tensor.shape != shapes[name]:
+                raise InputError(
+                    f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, expected float64 of "
+                    f"shape {tuple(shapes[name])}"
+                )
+            if not tensor.isfinite().all():
+                raise InputError(f"{name} holds values that are not finite")
+        if not (tensors["variance"] > 0).all():
+            raise InputError("variance holds values that are not positive")
+        if (rotation := tensors.get("rotation")) is not None:
+            # One vector tells for less than the product of two matrices would cost.
+            vector = torch.arange(pixels, dtype=torch.float64).sin() + 0.5
+            back = rotation.T @ (rotation @ vector)
+            if not torch.allclose(back, vector, rtol=0, atol=1e-6 * pixels**0.5):
+                raise InputError("rotation is not orthogonal")
+        return cls(**tensors)
+
+
+class Representation(nn.Module):
+    """The map between images phi in [-1, 1] and components chi, and its scale.
+
+    Its buffers lie on the device of the model, so that no step waits for the host; `statistics` and
+    what is a number stay on the host.
+
+    Args:
+        basis: the orthogonal part U.
+        statistics: of the training set.
+        whitened: True for the variance-matching prior, S_i = sqrt(Sigma_i); False for S = 1.
+        precision: of `mean` and `scale`; that of the images to be mapped.
+
+    Attributes:
+        mean: mean image, shape (channels, height, width).
+        scale: S_i, shape (components,), as all below.
+        log_sigma: log Sigma_i, the variances of the data before any whitening; float64.
+        log_variance: log V_i, the variances of the components as they are diffused; float64.
+        frequency, columns, groups: of the basis; None where it has none.
+        lowest, highest: the least and the largest log V_i; lowest_sigma: the least log Sigma_i.
+        log_det: log|det S^-1| over all channels: what log p(chi) adds to give log p(phi).
+    """
+
+    mean: Tensor
+    scale: Tensor
+    log_sigma: Tensor
+    log_variance: Tensor
+    frequency: Tensor | None
+    columns: Tensor | None
+    groups: Tensor | None
+
+    def __init__(
+        self,
+        basis: Basis,
+        statistics: Statistics,
+        whitened: bool,
+        precision: torch.dtype = torch.float64,
+    ):
+        super().__init__()
+        self.basis, self.statistics, self.whitened = basis, statistics, whitened
+        variance, log_sigma = statistics.variance, statistics.variance.log()
+        log_variance = torch.zeros_like(log_sigma) if whitened else log_sigma
+        scale = variance.sqrt() if whitened else torch.ones_like(variance)
+        buffers = {
+            "mean": statistics.mean.to(precision),
+            "scale": scale.to(precision),
+            "log_sigma": log_sigma,
+            "log_variance": log_variance,
+            "frequency": basis.frequency,
+            "columns": basis.columns,
+            "groups": basis.groups,
+        }
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
+        self.lowest, self.highest = float(log_variance.min()), float(log_variance.max())
+        self.lowest_sigma = float(log_sigma.min())
+        self.log_det = -float(scale.log().sum()) * len(statistics.mean)
+
+    @property
+    def labels(self) -> Float[Tensor, " components"]:
+        """Position labels for the network (App. A): the basis' own, or else -log Sigma_i."""
+        labels = self.basis.labels
+        return -self.log_sigma if labels is None else labels
+
+    def encode(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels components"]:
+        """Components S^-1 U (phi - mean) of images phi in [-1, 1]."""
+        return self.basis.forward(images - self.mean.to(images)) / self.scale.to(images)
+
+    def decode(
+        self, components: Float[Tensor, "batch channels components"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Images U^T S chi + mean."""
+        images = self.basis.inverse(components * self.scale.to(components))
+        return images + self.mean.to(images)

@@ -1,0 +1,37 @@
+"""Samplers of the reverse process: the abstract `Sampler`, then one file a method; their grids."""
+
+from gud.diffusion.samplers.ancestral import Ancestral as Ancestral
+from gud.diffusion.samplers.conditional import Inpainting as Inpainting
+from gud.diffusion.samplers.conditional import LogLikelihood as LogLikelihood
+from gud.diffusion.samplers.conditional import guided as guided
+from gud.diffusion.samplers.euler_maruyama import EulerMaruyama as EulerMaruyama
+from gud.diffusion.samplers.exponential import Exponential as Exponential
+from gud.diffusion.samplers.grids import GRIDS as GRIDS
+from gud.diffusion.samplers.ode import FlowODE as FlowODE
+from gud.diffusion.samplers.ode import sample_ode as sample_ode
+from gud.diffusion.samplers.sampler import Denoiser as Denoiser
+from gud.diffusion.samplers.sampler import Noise as Noise
+from gud.diffusion.samplers.sampler import Options as Options
+from gud.diffusion.samplers.sampler import Progress as Progress
+from gud.diffusion.samplers.sampler import Reverse as Reverse
+from gud.diffusion.samplers.sampler import Sampler as Sampler
+from gud.diffusion.samplers.sampler import prior_sample as prior_sample
+from gud.diffusion.samplers.splitting import SymmetricSplitting as SymmetricSplitting
+from gud.diffusion.samplers.stepwise import Stepwise as Stepwise
+from gud.diffusion.samplers.stepwise import noise_of as noise_of
+from gud.diffusion.samplers.stepwise import sample_sde as sample_sde
+
+SAMPLERS: dict[str, Sampler] = {
+    "euler_maruyama": EulerMaruyama(),
+    "ancestral": Ancestral(),
+    "exponential_ode1": Exponential(order=1, stochastic=False),
+    "exponential_ode2": Exponential(order=2, stochastic=False),
+    "exponential_ode3": Exponential(order=3, stochastic=False),
+    "exponential_sde1": Exponential(order=1, stochastic=True),
+    "exponential_sde2": Exponential(order=2, stochastic=True),
+    "exponential_sde3": Exponential(order=3, stochastic=True),
+    "sscs": SymmetricSplitting(order=1),
+    "sscs2": SymmetricSplitting(order=2),
+    "ode": FlowODE(),
+}
+"""By the name that presets give."""

@@ -1,0 +1,90 @@
+"""What a sampler itself does to the variances, with no network: its exact result on Gaussian data.
+
+If the components are independent Gaussians of variances V_i, the exact prediction of the noise is
+linear, and so is every step of a sampler: it multiplies a root of the covariance of the state, and
+adds the columns of its noise. The variances of the samples then follow in closed form from the
+sampler's own steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gud.diffusion.noising import NoisingState
+from gud.diffusion.processes import Process, State
+from gud.diffusion.samplers.sampler import Denoiser, Options, Reverse, Sampler, prior_sample
+from gud.diffusion.samplers.stepwise import Memory, Stepwise, stretches
+from gud.diffusion.schedules import Schedule
+
+Variance = Float[Tensor, " components"]
+
+
+def gaussian_denoiser(process: Process, variance: Variance) -> Denoiser:
+    """E[eps | z] = L^T C^-1 z for independent Gaussian components of these variances.
+
+    C = V m m^T + L L^T is the covariance of the state, m the first column of its transition.
+    """
+
+    def eps(z: State, state: NoisingState) -> State:
+        signal = process.transition(state)[:, :, :1].movedim(-1, 1)
+        factor = process.factor(state).movedim(-1, 1)
+        covariance = variance.to(signal)[:, None, None] * signal @ signal.mT + factor @ factor.mT
+        matrix = torch.linalg.solve(covariance, factor).to(z)
+        return torch.einsum("bnji,bjcn->bicn", matrix, z)
+
+    return eps
+
+
+def sampled_variance(
+    sampler: Sampler, schedule: Schedule, process: Process, variance: Variance, options: Options
+) -> Variance:
+    """Variances of the samples (the first of the k numbers of their state).
+
+    A sampler that chooses its steps takes those for the root of the prior's covariance.
+
+    Args:
+        variance: V_i of the data as they are diffused.
+    """
+    reverse = Reverse(gaussian_denoiser(process, variance), schedule, process, variance)
+    unit = torch.eye(process.k, dtype=torch.float64, device=variance.device)
+    root = prior_sample(process, unit[:, :, None, None].expand(-1, -1, 1, len(variance)))
+    if not isinstance(sampler, Stepwise):
+        return sampler(reverse, root, torch.zeros_like, options)[0][:, 0, 0].square().sum(0)
+    return _variance_after_steps(sampler, reverse, root, options)
+
+
+@torch.no_grad()
+def _variance_after_steps(
+    sampler: Stepwise, reverse: Reverse, root: State, options: Options
+) -> Variance:
+    """As `sampled_variance`, from a root of the covariance, whose columns are one of a batch."""
+    k = reverse.process.k
+    memory: Memory = ()
+    for stretch, noisy in stretches(reverse, options, sampler.evaluations):
+        fresh, column = root.new_zeros(k * sampler.draws, *root.shape[1:]), count(len(root))
+
+        def noise(z: State, column: Iterator[int] = column) -> State:
+            """Each of its k numbers in a column of its own."""
+            drawn = torch.zeros_like(z)
+            for part in range(k):
+                drawn[next(column), part] = 1
+            return drawn
+
+        held = [torch.cat([part, fresh]) for part in (root, *memory)]
+        root, memory = sampler.step(stretch, held[0], noise if noisy else None, tuple(held[1:]))
+        root, *kept = _fewer_columns(torch.cat([root, *memory], 1)).split(k, 1)
+        memory = tuple(kept)
+    return root[:, 0, 0].square().sum(0)
+
+
+def _fewer_columns(
+    root: Float[Tensor, "columns rows 1 components"],
+) -> Float[Tensor, "fewer rows 1 components"]:
+    """A root of the same covariance with no more columns than rows."""
+    triangle = torch.linalg.qr(root[:, :, 0].movedim(-1, 0), mode="r").R
+    return triangle.movedim(0, -1)[:, :, None]

@@ -1,0 +1,113 @@
+"""Samplers of the reverse process (section 4.1): what is asked of them, and the abstract class."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gud.diffusion.noising import NoisingState
+from gud.diffusion.processes import Process, State
+from gud.diffusion.samplers.grids import Grid, uniform
+from gud.diffusion.schedules import Schedule
+from gud.errors import InputError
+
+Denoiser = Callable[[State, NoisingState], State]
+"""Predicts the standard noise eps of a noised state, in components."""
+Noise = Callable[[State], State]
+"""Fresh standard noise, in the shape of a state."""
+Progress = Callable[[Iterable[int]], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """The reverse process of a model along one schedule.
+
+    Args:
+        denoiser: predicts eps.
+        schedule: the path of noising states, and its speed.
+        process: what happens to a component as its clock runs.
+        variance: V_i of the data as they are diffused, shape (components,).
+    """
+
+    denoiser: Denoiser
+    schedule: Schedule
+    process: Process
+    variance: Float[Tensor, " components"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sampler goes from z(start) to z(end); each method takes what concerns it.
+
+    Args:
+        steps: network evaluations of a method that steps along a grid.
+        grid: where its steps lie.
+        noise_free_last_step: leave the noise out of its last step.
+        denoise: evaluate last at `end`, and step from there to data without any noise; otherwise
+            the noise of `end` stays.
+        rtol, atol: tolerances of a method that chooses its steps.
+        start, end: times of the schedule, 1 >= start > end >= 0.
+    """
+
+    steps: int = 1000
+    grid: Grid = uniform
+    noise_free_last_step: bool = True
+    denoise: bool = False
+    rtol: float = 1e-4
+    atol: float = 1e-4
+    start: float = 1.0
+    end: float = 0.0
+
+
+class Sampler(ABC):
+    """A method that draws data from noise.
+
+    Attributes:
+        sizes: the sizes k of the states that it can draw; empty if all.
+    """
+
+    sizes: tuple[int, ...] = ()
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        reverse: Reverse,
+        z: State,
+        noise: Noise,
+        options: Options,
+        progress: Progress = iter,
+    ) -> tuple[State, int]:
+        """Draw z(end) given z(start), at time 1 a draw from the prior.
+
+        Args:
+            noise: of the steps, for methods that need some.
+
+        Returns:
+            z(end) and the number of network evaluations.
+
+        Raises:
+            InputError: the method does not serve the process.
+        """
+        if self.sizes and reverse.process.k not in self.sizes:
+            raise InputError(
+                f"the sampler {type(self).__name__} draws states of size "
+                f"{' or '.join(map(str, self.sizes))}, not k = {reverse.process.k} of the process "
+                f"{type(reverse.process).__name__}"
+            )
+        return self.draw(reverse, z, noise, options, progress)
+
+    @abstractmethod
+    def draw(
+        self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
+    ) -> tuple[State, int]:
+        """What a call returns; the process is one that the method serves."""
+
+
+def prior_sample(process: Process, noise: State) -> State:
+    """Turn standard noise into a draw from the prior."""
+    return process.prior_sample(noise)

@@ -1,0 +1,88 @@
+"""A clock for each component, along a place on the path that all components share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from gud.diffusion.noising import NoisingState
+from gud.diffusion.schedules import Schedule
+
+CELLS = 1024
+"""Of the table that maps places to times."""
+
+
+@dataclass(frozen=True)
+class AngleClock:
+    """The angle between signal and noise in each component, tan theta_i = e^(gamma_i / 2) / w_i.
+
+    With w_i = sqrt(V_i), s_i^2 = alpha_i^2 V_i + sigma_i^2 and u = z / s, cos theta_i = alpha_i w_i
+    / s_i and sin theta_i = sigma_i / s_i, and the flow of equation 25 is
+
+        du_i / d theta_i = F_i,    F_i = (eps_i - sin theta_i u_i) / cos theta_i:
+
+    it stands still where eps is that of a Gaussian of the variances V_i. The angle is softened to
+    x_i = theta_i + kappa psi_i with d psi_i = d theta_i / cos theta_i, psi_i = asinh tan theta_i,
+
+        du_i / dx_i = (eps_i - sin theta_i u_i) / (cos theta_i + kappa),
+
+    so that an eps that does not tend to its Gaussian value at high noise is divided by no zero.
+
+    The place on the path is the arc length of the readings' own scale, (cos theta_i + kappa)
+    gamma_i / 2, as root mean square over the components: log tan(theta_i / 2) if kappa = 0, in
+    which networks vary evenly from the smallest details to the largest.
+
+    Args:
+        schedule: whose path is followed from t = 0 to 1.
+        variance: V_i of the components as they are diffused, shape (components,).
+        softening: kappa.
+    """
+
+    schedule: Schedule
+    variance: Float64[Tensor, " components"]
+    softening: float = 0.05
+
+    @cached_property
+    def _table(self) -> tuple[Float64[Tensor, " cells"], Float64[Tensor, " cells"]]:
+        """Times and their places; kinks are among them."""
+        path, device = self.schedule.path, self.variance.device
+        kinks = torch.tensor(path.kinks, dtype=torch.float64, device=device)
+        even = torch.linspace(0, 1, CELLS + 1, dtype=torch.float64, device=device)
+        times = torch.cat([even, kinks]).unique()
+        gamma = path.gamma(times)
+        cosine = self.cosine((gamma[1:] + gamma[:-1]) / 2)
+        steps = (gamma.diff(dim=0) / 2 * (cosine + self.softening)).square().mean(1).sqrt()
+        return times, torch.cat([steps.new_zeros(1), steps.cumsum(0)])
+
+    @property
+    def length(self) -> float:
+        """The place of t = 1; that of t = 0 is 0."""
+        return float(self._table[1][-1])
+
+    def time(self, place: Float64[Tensor, "*rows"]) -> Float64[Tensor, "*rows"]:
+        times, places = self._table
+        cell = torch.searchsorted(places, place.contiguous()).clamp(1, len(places) - 1)
+        low, high = places[cell - 1], places[cell]
+        fraction = ((place - low) / (high - low).clamp(min=1e-300)).clamp(0, 1)
+        return torch.lerp(times[cell - 1], times[cell], fraction)
+
+    def state(self, place: Float64[Tensor, " rows"]) -> NoisingState:
+        return self.schedule.path(self.time(place))
+
+    def readings(self, place: Float64[Tensor, "*rows"]) -> Float64[Tensor, "*rows components"]:
+        """x_i, up to a constant."""
+        gamma = self.schedule.path.gamma(self.time(place).flatten())
+        tangent = self._tangent(gamma)
+        x = tangent.atan() + self.softening * tangent.asinh()
+        return x.unflatten(0, place.shape)
+
+    def cosine(self, gamma: Float64[Tensor, "n components"]) -> Float64[Tensor, "n components"]:
+        """cos theta_i = alpha_i sqrt(V_i) / s_i."""
+        return self._tangent(gamma).square().add(1).rsqrt()
+
+    def _tangent(self, gamma: Float64[Tensor, "n components"]) -> Float64[Tensor, "n components"]:
+        return (gamma / 2).exp() / self.variance.to(gamma).sqrt()

@@ -1,0 +1,202 @@
+"""Bits/dim of test images under a trained model, at points of its schedule family.
+
+Images, dequantisation noise and probes are the same at every point, so that differences between
+points have a small (paired) error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from gud.config.jobs import Evaluation
+from gud.config.sections.evaluation import BOUND_REPLICATES, Likelihood, Precision
+from gud.config.sections.section import Parameters
+from gud.data import datasets
+from gud.devices import float32_precision
+from gud.diffusion.dequantisation import dequantise
+from gud.diffusion.likelihood import (
+    bits_per_dim,
+    draw_auxiliary,
+    log_likelihood,
+    noise_data,
+    variational_bound,
+)
+from gud.diffusion.schedules import Schedule
+from gud.errors import InputError
+from gud.evaluate.shards import Arrays, Evaluate
+from gud.model import Model
+from gud.randomness import ImageStreams, Stream, derive
+from gud.training.loss import initial_state
+
+
+def image_bits(
+    model: Model,
+    schedule: Schedule,
+    images: UInt8[Tensor, "batch channels height width"],
+    *,
+    index: Sequence[int] | None = None,
+    probes: int = 3,
+    method: str = "tsit5",
+    rtol: float = 1e-4,
+    atol: float = 1e-4,
+    steps: int | None = None,
+    coordinates: Literal["components", "standardised"] = "components",
+    start: Literal["data", "noised"] = "data",
+    precision: Precision = "float32",
+    seed: int = 0,
+) -> tuple[Float[Tensor, "batch probes"], int]:
+    """Bits/dim of 8-bit images, one estimate a probe, and the network evaluations of an image.
+
+    The defaults are the paper's (App. B).
+
+    Args:
+        index: names the random stream of each image; by default 0, 1, ...
+        probes: of Hutchinson's estimate of the divergence, for each image.
+        method, rtol, atol, steps: of the ODE; see `gud.diffusion.likelihood.log_likelihood`.
+        coordinates: `standardised` divides each component by the standard deviation that Gaussian
+            data would have: the same flow in fewer steps.
+        start: `data` takes the data as already at t = 0, `noised` adds the noise that the schedule
+            prescribes there, for a bound. Auxiliary numbers are drawn with either, for a bound.
+        precision: `float32`, or `tf32` on GPUs that have it.
+        seed: of dequantisation and probes.
+    """
+    device, index = model.device, range(len(images)) if index is None else index
+
+    def streams(name: str) -> ImageStreams:
+        return ImageStreams(device, seed, name, index)
+
+    components = model.representation.encode(dequantise(images, streams("dequantise")))
+    z = initial_state(components, model.process.k)
+    noise = streams("start").normal(z.shape[1:])
+    if start == "noised":
+        z, correction = noise_data(schedule, model.process, z, noise)
+    else:
+        z, correction = draw_auxiliary(model.process, z, noise)
+    standardised = coordinates == "standardised"
+    with float32_precision(precision):
+        result = log_likelihood(
+            model.eps,
+            schedule,
+            model.process,
+            z,
+            streams("probes").rademacher((probes, *z.shape[1:])).movedim(1, 0),
+            method=method,
+            rtol=rtol,
+            atol=atol,
+            steps=steps,
+            standardise=model.representation.log_variance.exp() if standardised else None,
+        )
+    log_prob = result.log_prob.cpu() + correction.cpu()[:, None]
+    return bits_per_dim(log_prob, model.representation), result.evaluations
+
+
+def image_bound(
+    model: Model,
+    schedule: Schedule,
+    images: UInt8[Tensor, "batch channels height width"],
+    *,
+    index: Sequence[int] | None = None,
+    times: int = 16,
+    replicates: int = BOUND_REPLICATES,
+    precision: Precision = "float32",
+    seed: int = 0,
+) -> Float[Tensor, "batch replicates"]:
+    """Variational bounds on the bits/dim of 8-bit images: no ODE, no derivatives.
+
+    Args:
+        index: names the random stream of each image; by default 0, 1, ...
+        times: network evaluations of an image for each replicate.
+        replicates: independent estimates, whose scatter is the error of the times and noises.
+        precision, seed: as of `image_bits`, whose dequantisation noise it shares.
+    """
+    index = range(len(images)) if index is None else index
+
+    def streams(name: str) -> ImageStreams:
+        return ImageStreams(model.device, seed, name, index)
+
+    z = model.representation.encode(dequantise(images, streams("dequantise")))[:, None]
+    noise = streams("bound")
+    with float32_precision(precision):
+        bound = variational_bound(
+            model.eps,
+            schedule,
+            model.process,
+            z,
+            model.representation.log_variance.exp(),
+            streams("times").uniform((replicates,)).T,
+            lambda: noise.normal(z.shape[1:]),
+            times=times,
+        )
+    return bits_per_dim(bound.cpu(), model.representation)
+
+
+def choose_images(
+    available: int, wanted: int, seed: int, source: Path, *, sort: bool = True
+) -> np.ndarray:
+    """Indices of `wanted` random images of the test split; unsorted, fewer of them are random."""
+    if wanted > available:
+        raise InputError(
+            f"likelihood.images = {wanted} is more than the {available} test images of {source}"
+        )
+    order = Stream("cpu", seed, "test images").permutation(available)
+    chosen = order[:wanted].numpy()
+    return np.sort(chosen) if sort else chosen
+
+
+def likelihood_of_batches(
+    model: Model,
+    test: UInt8[Tensor, "n 3 height width"],
+    evaluation: Evaluation,
+    source: Path,
+    draw: int = 0,
+) -> Evaluate:
+    """What computes a shard: `bits_per_dim`, `index`, `region` and `evaluations` of a batch.
+
+    Further estimates that the settings ask for are `noised_bits_per_dim` (images, probes) and
+    `bound_bits_per_dim` (images, replicates).
+
+    Args:
+        test: the test images, those of the file `source`.
+        draw: number of the random draws; those of 0 are the seed's own.
+    """
+    settings = evaluation.settings
+    assert isinstance(settings, Likelihood)
+    index = choose_images(
+        len(test), settings.images, evaluation.seed, source, sort=not settings.requested
+    )
+    seed = derive(evaluation.seed, "draw", draw) if draw else evaluation.seed
+    region = datasets.load_regions(source, "test", len(test))
+
+    def evaluate(parameters: Parameters, numbers: np.ndarray) -> Arrays:
+        chosen = index[numbers]
+        schedule, images = model.schedule(**parameters), test[chosen]
+        shared: dict[str, Any] = {
+            "index": chosen.tolist(),
+            "precision": settings.precision,
+            "seed": seed,
+        }
+        keys = {"probes", "method", "rtol", "atol", "steps", "coordinates"}
+        ode = shared | settings.model_dump(include=keys)
+        bits, evaluations = image_bits(model, schedule, images, start=settings.start, **ode)
+        found = {"bits_per_dim": bits}
+        if "noised" in settings.also:
+            noised, _ = image_bits(model, schedule, images, start="noised", **ode)
+            found["noised_bits_per_dim"] = noised
+        if "bound" in settings.also:
+            bound = image_bound(model, schedule, images, times=settings.bound_times, **shared)
+            found["bound_bits_per_dim"] = bound
+        if not all(values.isfinite().all() for values in found.values()):
+            raise InputError("the likelihood of some images is not finite")
+        return {name: values.numpy() for name, values in found.items()} | {
+            "index": chosen,
+            "region": region[chosen],
+            "evaluations": np.array([evaluations]),
+        }
+
+    return evaluate

@@ -1,0 +1,168 @@
+"""Noise test images up to a time t and reconstruct them with several random keys (Figure 8).
+
+An artefact holds 8-bit `original` (images, channels, height, width) and `reconstructions` (images,
+keys, channels, height, width), `noised` (images, channels, height, width), which is in [-1, 1]
+where it is clean, `index` (images,) of the images in the test split and the `time`.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from gud.cli import (
+    NamedPreset,
+    device_option,
+    experiment_option,
+    input_option,
+    out_option,
+    point_option,
+    preset_option,
+)
+from gud.config.jobs import ReconstructionJob, reconstruction_job
+from gud.config.sections.evaluation import ReconstructionSettings
+from gud.config.sections.points import point_name
+from gud.config.sections.section import Parameters
+from gud.data import datasets
+from gud.devices import float32_precision, resolve_device
+from gud.diffusion.dequantisation import dequantise
+from gud.diffusion.likelihood import draw_auxiliary
+from gud.diffusion.processes import Process, State
+from gud.diffusion.samplers import EulerMaruyama, sample_sde
+from gud.diffusion.schedules import Schedule
+from gud.errors import InputError
+from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.model import Model, load
+from gud.provenance import write_arrays, write_record
+from gud.randomness import ImageStreams, Stream
+from gud.training.loss import initial_state
+
+
+def noise_from_start(
+    process: Process, schedule: Schedule, z: State, t: float, noise: State
+) -> State:
+    """z(t) of the process that has z at t = 0.
+
+    It has run for the clock time tau(t) - tau(0); a component whose clock stood still keeps its
+    value, to the bit for Ornstein-Uhlenbeck.
+    """
+    now, start = (
+        schedule(torch.tensor(at, dtype=torch.float64, device=z.device).expand(len(z)))
+        for at in (t, 0.0)
+    )
+    return process.advance(z, process.clock(now) - process.clock(start), noise)
+
+
+@float32_precision("float32")
+def reconstruct(
+    model: Model,
+    schedule: Schedule,
+    images: UInt8[Tensor, "batch channels height width"],
+    index: Sequence[int],
+    settings: ReconstructionSettings,
+    seed: int,
+) -> tuple[
+    Float[Tensor, "batch channels height width"],
+    UInt8[Tensor, "batch keys channels height width"],
+]:
+    """Noised images z(t) + mean, and reconstructions.
+
+    Args:
+        index: names the random streams of each image; all keys start from the same noised image.
+    """
+    streams = functools.partial(ImageStreams, model.device, seed, images=index)
+    process, components = model.process, dequantise(images, streams("dequantise"))
+    z = initial_state(model.representation.encode(components), process.k)
+    z, _ = draw_auxiliary(process, z, streams("auxiliary").normal(z.shape[1:]))
+    noise = streams("noise").normal(z.shape[1:])
+    z = noise_from_start(process, schedule, z, settings.time, noise)
+    keys = [
+        sample_sde(
+            model.eps,
+            schedule,
+            process,
+            z,
+            streams(f"key {key}"),
+            method=EulerMaruyama(),
+            steps=settings.steps,
+            start=settings.time,
+        )
+        for key in range(settings.keys)
+    ]
+    if not torch.stack(keys).isfinite().all():
+        raise InputError("the sampler left the finite numbers; more steps may be needed")
+    decoded = torch.stack([model.decode(key[:, 0]) for key in keys], 1)
+    return model.representation.decode(z[:, 0]), decoded
+
+
+@click.command()
+@preset_option()
+@experiment_option()
+@point_option(required=True)
+@input_option("--model", "A trained model, .safetensors.")
+@input_option("--data", "Its data set, .npz.")
+@out_option()
+@device_option()
+def main(
+    preset: NamedPreset,
+    experiment: str,
+    point: str,
+    model: Path,
+    data: Path,
+    out: Path,
+    device: str | None,
+) -> None:
+    """Noise test images up to a time t and reconstruct them with several random keys."""
+    job = reconstruction_job(preset.preset, experiment, point)
+    reconstruct_images(job, model, data, out, resolve_device(device))
+
+
+def reconstruct_images(
+    job: ReconstructionJob, file: Path, data: Path, out: Path, device: torch.device
+) -> None:
+    """Reconstructions by the model in a file, with their record."""
+    started, section = time.time(), job.reconstruction
+    model = load(file, device)
+    schedule = model.schedule(**job.parameters)
+    test = datasets.load(data, "test", model.image_shape)
+    if section.images > len(test):
+        raise InputError(
+            f"reconstruction.images = {section.images} is more than the {len(test)} test images "
+            f"of {data}"
+        )
+    order = Stream("cpu", job.seed, "test images").permutation(len(test))
+
+    def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
+        block = order[numbers].numpy()
+        noised, decoded = reconstruct(
+            model, schedule, test[block], block.tolist(), section, job.seed
+        )
+        return {
+            "original": test[block].numpy(),
+            "noised": noised.cpu().numpy(),
+            "reconstructions": decoded.cpu().numpy(),
+            "index": block,
+        }
+
+    settings = job.model_dump(mode="json")
+    shards = Shards(out, settings, (file, data), section.images, section.batch_size)
+    label = f"reconstructions {job.experiment} {point_name(job.parameters)}"
+    arrays = compute_all(shards, evaluate, label=label, device=device.type)
+    write_arrays(out, time=np.array(section.time), **arrays)
+    write_record(
+        out,
+        inputs=(file, data),
+        parts=shards.paths,
+        settings=settings,
+        seed=job.seed,
+        started=started,
+        device=device.type,
+    )

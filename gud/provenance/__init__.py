@@ -1,0 +1,40 @@
+"""Atomic writing of artefacts, each with a JSON record of how it was made.
+
+The record of `x.npz` is `x.npz.json`: its sha256, the inputs with their sha256 and the digests of
+their records, resolved settings, seed, the command that repeats it, versions of code and packages,
+device and wall time. `gud audit x.npz` follows the chain.
+"""
+
+from gud.provenance.command import commanded
+from gud.provenance.record import (
+    FORMAT,
+    Code,
+    Record,
+    input_names,
+    read_record,
+    record_digest,
+    record_path,
+    write_record,
+    write_records,
+)
+from gud.provenance.versions import code_version, package_versions
+from gud.provenance.writing import atomic, naming, sha256, write_arrays
+
+__all__ = [
+    "FORMAT",
+    "Code",
+    "Record",
+    "atomic",
+    "code_version",
+    "commanded",
+    "input_names",
+    "naming",
+    "package_versions",
+    "read_record",
+    "record_digest",
+    "record_path",
+    "sha256",
+    "write_arrays",
+    "write_record",
+    "write_records",
+]

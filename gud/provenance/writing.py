@@ -1,0 +1,66 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gud.errors import FULL
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Give the `OSError` of a full disk the name of the file that is being made."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary neighbour of `path` that takes its name once the block succeeds.
+
+    A full disk is an `OSError` that names `path`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays last: matplotlib and numpy choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}")
+    try:
+        with naming(path):
+            yield temporary
+            # Some writers (safetensors) keep their files from other users; take the usual mode.
+            temporary.chmod(0o666 & ~_UMASK)
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_arrays(path: str | Path, **arrays: np.ndarray | np.generic) -> None:
+    """Write an npz file under any name; numpy gives a name without that suffix another one."""
+    import numpy as np
+
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

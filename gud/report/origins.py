@@ -1,0 +1,113 @@
+"""How the points of a table came about, by the records that lead from it to models and data."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ConfigDict
+
+from gud.config.paths import HISTORY
+from gud.config.sections.section import Positive, Section
+from gud.config.sections.validation import validate
+from gud.errors import InputError
+from gud.report.points import checked_record, record_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How the points of an experiment came about: settings of the data, training and its course."""
+
+    data: dict[str, Any]
+    steps: int
+    history: Path | None
+
+    @property
+    def training_hours(self) -> float | None:
+        return None if self.history is None else training_seconds(self.history) / 3600
+
+
+class _Steps(Section):
+    """The part of a training's settings that is shown."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    steps: Positive
+
+
+def training_seconds(history: Path) -> float:
+    """Seconds that a training took, by its `training.csv`."""
+    try:
+        seconds = float(pd.read_csv(history).seconds.iloc[-1])
+    except (OSError, ValueError, AttributeError, IndexError, TypeError, OverflowError):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InputError(f"{history} does not tell the seconds of a training")
+    return seconds
+
+
+def origins(table: Path) -> dict[str, Origin]:
+    """The origin of each experiment of a table, by the records of its likelihoods and qualities."""
+    found: dict[str, Origin] = {}
+    for name, digest in checked_record(table)["inputs"].items():
+        if not name.endswith((".npz", ".json")):
+            continue
+        point = Path(os.path.normpath(table.parent / name))
+        record = _linked(point, digest, table)
+        inputs = _inputs(point, record)
+        for samples, drawn in list(inputs.items()):
+            if "sampling" in drawn["settings"]:
+                inputs |= _inputs(samples, drawn)
+                record = inputs.pop(samples)
+        made = {path.suffix: (path, used) for path, used in inputs.items()}
+        try:
+            (model, trained), (_, data) = made[".safetensors"], made[".npz"]
+            steps = validate(_Steps, trained["settings"]["training"], f"{model}.json").steps
+            experiment = record["settings"]["experiment"]
+        except KeyError as error:
+            raise InputError(f"the records of {point} and its model lack {error}") from None
+        origin = Origin(data["settings"], steps, _history(model, trained))
+        if found.setdefault(experiment, origin) != origin:
+            raise InputError(f"{table} holds points of {experiment} from different models or data")
+    return found
+
+
+def _inputs(path: Path, record: dict[str, Any]) -> dict[Path, dict[str, Any]]:
+    """The records of the arrays and models that an artefact was made from."""
+    files = {
+        Path(os.path.normpath(path.parent / name)): digest
+        for name, digest in record["inputs"].items()
+        if name.endswith((".npz", ".safetensors"))
+    }
+    return {file: _linked(file, digest, path) for file, digest in files.items()}
+
+
+def _linked(path: Path, digest: str, user: Path) -> dict[str, Any]:
+    """The record of a file that another was made from, if it is of that very content."""
+    record = record_of(path)
+    if record["sha256"] != digest:
+        raise InputError(f"{path} was made anew after {user} was made from it: make {user} again")
+    return record
+
+
+def _history(model: Path, trained: dict[str, Any]) -> Path | None:
+    """The course of the training that made a model; None, with a warning, if it is not there."""
+    path = model.with_name(HISTORY)
+    try:
+        record = checked_record(path)
+        training_seconds(path)
+    except (InputError, OSError) as error:
+        log.warning("hours of %s are left empty: %s", model, error)
+        return None
+    same = ("settings", "inputs", "training_seconds")
+    if any(record.get(key) != trained.get(key) for key in same):
+        log.warning("hours of %s are left empty: %s is of another training", model, path)
+        return None
+    return path

@@ -1,0 +1,276 @@
+"""What the page of a preset shows, read from its artefacts, records and benchmarks."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from gud.audit.chain import code_name
+from gud.audit.checks import kind_of
+from gud.audit.checks.check import leaves
+from gud.audit.reading import read_any
+from gud.audit.root import artefacts, below
+from gud.config.paths import quality_folder
+from gud.config.sections.points import point_name
+from gud.errors import InputError
+from gud.provenance.places import path_of
+from gud.report.points import parameters_of
+from gud.webpage.graph import Graph
+
+GREEK = (
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
+    *("lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon"),
+    *("phi", "chi", "psi"),
+)
+UNTRACED = {"shard", "receipt", "checkpoint", "reference moments"}
+"""Kinds of artefacts of which there are too many for a page."""
+
+SIGNS = {rf"\{name}": chr(code) for name, code in zip(GREEK, range(0x3B1, 0x3C9), strict=True)}
+"""Signs by their names in TeX."""
+
+
+def anchor(text: str) -> str:
+    """A name for a place in the page."""
+    return "".join(character if character.isalnum() else "-" for character in text)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row of a table: what it is called and where the page tells of it."""
+
+    name: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, in the page itself, with what its file says of it."""
+
+    name: str
+    title: str
+    note: str
+    source: str
+    width: int
+    height: int
+    anchor: str
+    points: Sequence[Point]
+
+    @property
+    def shown(self) -> int:
+        """Its greatest width in the page: of one over two columns about that of the text."""
+        return round(self.width * 0.475)
+
+
+@dataclass(frozen=True)
+class Row:
+    cells: Sequence[str]
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, each row with the place that tells of it, where there is one."""
+
+    name: str
+    header: Sequence[str]
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How an artefact came about."""
+
+    path: str
+    anchor: str
+    kind: str
+    told: Mapping[str, str]
+    inputs: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The artefacts of a preset with their records and kinds.
+
+    Args:
+        folder: of the results.
+        records: by the path of the artefact below the folder.
+        kinds: likewise.
+    """
+
+    folder: Path
+    records: dict[str, dict[str, Any]]
+    kinds: dict[str, str]
+
+    @classmethod
+    def of(cls, folder: Path) -> Results:
+        records, kinds = {}, {}
+        for path in artefacts(folder):
+            name = below(path, folder)
+            known = kind_of(name)
+            try:
+                record = read_any(path)
+            except InputError:
+                record = None
+            if known and record:
+                records[name], kinds[name] = record, known[0].name
+        return cls(folder, records, kinds)
+
+    def traced(self, name: str) -> bool:
+        return name in self.kinds and self.kinds[name] not in UNTRACED
+
+    def inputs(self, name: str, relation: str = "inputs") -> list[tuple[str, str | None]]:
+        """The inputs of an artefact as the record names them, and their paths below the folder.
+
+        Args:
+            relation: `inputs`, or `parts` for the files that were joined in it.
+        """
+        here = (self.folder / name).parent
+        found = []
+        for written in self.records[name].get(relation, {}):
+            path = path_of(written, here)
+            inside = path.is_relative_to(self.folder.absolute())
+            own = below(path, self.folder.absolute()) if inside else None
+            found.append((own or written, own))
+        return found
+
+
+def graph(results: Results) -> Graph:
+    """The kinds of artefacts that there are."""
+    sources = defaultdict(set)
+    for name, kind in results.kinds.items():
+        for _, own in (*results.inputs(name), *results.inputs(name, "parts")):
+            if own in results.kinds:
+                sources[kind].add(results.kinds[own])
+    return Graph(Counter(results.kinds.values()), {k: frozenset(v) for k, v in sources.items()})
+
+
+def traces(results: Results) -> list[Trace]:
+    found = []
+    for name in filter(results.traced, results.records):
+        inputs = [
+            (shown, anchor(own) if own and results.traced(own) else "")
+            for shown, own in results.inputs(name)
+        ]
+        told = told_of(results.records[name])
+        found.append(Trace(name, anchor(name), results.kinds[name], told, inputs))
+    return found
+
+
+def told_of(record: dict[str, Any]) -> dict[str, str]:
+    """What a record says, for people."""
+    seconds = record.get("seconds")
+    told = {
+        "sha256": record["sha256"],
+        "command": record.get("command", ""),
+        "code": code_name(record),
+        "seed": "" if record.get("seed") is None else str(record["seed"]),
+        "device": record.get("device", ""),
+        "wall time": "" if seconds is None else f"{seconds:.3g} s",
+        "finished": record.get("finished", ""),
+        "settings": ", ".join(f"{k} = {v}" for k, v in leaves(record["settings"]).items() if k),
+    }
+    return {name: text for name, text in told.items() if text}
+
+
+def table(results: Results, name: str) -> Table:
+    """A table of the preset; rows that are points lead to the artefact they were made from."""
+    frame = _frame(results.folder / name)
+    rows = [
+        Row([short(value) for value in row], _place(results, values))
+        for row, (_, values) in zip(
+            frame.itertuples(index=False, name=None), frame.iterrows(), strict=True
+        )
+    ]
+    return Table(name, [str(column) for column in frame.columns], rows)
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"table {path} cannot be read: {error}") from None
+
+
+def _place(results: Results, row: pd.Series) -> str:
+    """Where the page tells of the point in a row of a table; empty if nowhere."""
+    try:
+        point = parameters_of(row)
+    except (ValueError, OverflowError):
+        return ""
+    if "experiment" not in row or not point:
+        return ""
+    samples = str(row.get("samples", "samples"))
+    for folder, end in (("nll", "npz"), (quality_folder(samples), "json"), (samples, "npz")):
+        name = f"{row.experiment}/{folder}/{point_name(point)}.{end}"
+        if results.traced(name):
+            return anchor(name)
+    return ""
+
+
+def short(value: Any) -> str:
+    """A cell: numbers to four digits."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    return str(value)
+
+
+def picture(results: Results, name: str) -> Picture:
+    """A picture of the preset with its title, its small print and the points that it shows.
+
+    The page tells once what the preset stands in for.
+    """
+    path = results.folder / name
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            note, title = image.info.get("Description", ""), image.info.get("Title", path.stem)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"picture {path} cannot be read: {error}") from None
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    return Picture(
+        name,
+        title,
+        without_tex(note.partition("Stand-in: ")[0]),
+        f"data:image/png;base64,{encoded}",
+        width,
+        height,
+        anchor(name),
+        points_shown(results, name),
+    )
+
+
+def without_tex(text: str) -> str:
+    """Small print without the marks of its formulas."""
+    for name, sign in SIGNS.items():
+        text = text.replace(name, sign)
+    return re.sub(r"\\(mathrm|tilde)|[\\${}]", "", text)
+
+
+def points_shown(results: Results, name: str) -> list[Point]:
+    """The points of the tables that a figure was drawn from, and the files it shows itself."""
+    found = []
+    for _, own in results.inputs(name) if name in results.records else []:
+        if own is None or not results.traced(own):
+            continue
+        if results.kinds[own] != "table":
+            found.append(Point(own, anchor(own)))
+            continue
+        for _, row in _frame(results.folder / own).iterrows():
+            if place := _place(results, row):
+                found.append(Point(f"{row.experiment} {point_name(parameters_of(row))}", place))
+    return found
+
+
+def existing(folder: Path, pattern: str) -> list[str]:
+    """Files of the results by a pattern, in the order of their numbers."""
+    found = (below(path, folder) for path in folder.glob(pattern))
+    return sorted(found, key=lambda name: (os.path.basename(name), name))

@@ -1,0 +1,61 @@
+"""Write the page of a preset."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+import jinja2
+
+from gud.audit.verify import STATUSES, Verdict, running, summary, verify
+from gud.cli import File, NamedPreset, OutFile, preset_argument
+from gud.provenance import atomic, write_record
+from gud.webpage import content, jobs
+
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+
+def render(preset: NamedPreset, folder: Path, verdicts: list[Verdict]) -> str:
+    """The page of the results in a folder."""
+    results = content.Results.of(folder)
+    pictures = [
+        content.picture(results, name)
+        for pattern in ("verdict.png", "figures/*.png", "data/*.png", "*/*.png")
+        for name in content.existing(folder, pattern)
+        if pattern != "*/*.png" or not name.startswith(("figures/", "data/"))
+    ]
+    names = [*content.existing(folder, "tables/*.csv"), *content.existing(folder, "verdict.csv")]
+    traces = content.traces(results)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(TEMPLATE.read_text()).render(
+        name=preset.name,
+        stand_in=preset.preset.stand_in,
+        pictures=pictures,
+        tables=[content.table(results, name) for name in names],
+        graph=content.graph(results).svg(),
+        costs=jobs.costs(folder),
+        environment=jobs.environment(results.records.values()),
+        verdicts=sorted(verdicts, key=lambda verdict: -STATUSES.index(verdict.status)),
+        verdict_counts=summary(verdicts),
+        traces=traces,
+        anchor=content.anchor,
+        traced={trace.path for trace in traces},
+    )
+
+
+@click.command()
+@preset_argument()
+@click.option("--results", type=File, help="Folder of its artefacts; default: results/NAME.")
+@click.option("--out", type=OutFile(), help="Default: report.html in that folder.")
+def main(preset: NamedPreset, results: Path | None, out: Path | None) -> None:
+    """Write one self-contained page of a preset, with a check of every artefact."""
+    started = time.time()
+    with running(preset, results) as run:
+        page = render(preset, run.results, list(verify(run)))
+        out = out or run.results / "report.html"
+    with atomic(out) as temporary:
+        temporary.write_text(page)
+    shown = [*run.results.glob("tables/*.csv"), *run.results.glob("figures/*.png")]
+    write_record(out, inputs=sorted(shown), started=started)
+    print(click.format_filename(out))

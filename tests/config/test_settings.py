@@ -1,0 +1,154 @@
+"""Presets are validated in one sentence before anything runs."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+
+from gud.config.preset import load_preset, merge
+from gud.config.sections.bases import basis_name, basis_of
+from gud.config.sections.evaluation import Sampling
+from gud.config.sections.points import point_name, points
+from gud.diffusion.samplers import GRIDS, SAMPLERS
+from gud.errors import InputError
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+def changed(tmp_path, *keys, value):
+    """The demo preset with one value changed, written to a file."""
+    preset = yaml.safe_load((CONFIG / "demo.yaml").read_text())
+    section = preset
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(preset))
+    return path
+
+
+@pytest.mark.parametrize("name", ["demo", "paper", "paper_fast"])
+def test_the_shipped_presets_are_valid(name):
+    preset = load_preset(CONFIG / f"{name}.yaml")
+    assert set(preset.figures.figure3.experiments) <= set(preset.experiments)
+
+
+@pytest.mark.parametrize(
+    "keys, value, words",
+    [
+        (("sed",), 1, ["sed", "not a known key"]),
+        (("defaults", "training", "stepz"), 1, ["training.stepz", "not a known key"]),
+        (("defaults", "training", "steps"), -5, ["training.steps", "-5", "greater than 0"]),
+        (("defaults", "training", "steps"), "many", ["training.steps", '"many"', "integer"]),
+        (("defaults", "training", "ema"), 1.5, ["training.ema", "1.5", "less than 1"]),
+        (("defaults", "prior"), "white", ["prior", '"white"', "isotropic"]),
+        (("defaults", "preconditioning"), "edm", ["preconditioning", '"edm"', "gaussian"]),
+        (("defaults", "network_space"), "phi", ["network_space", '"phi"', "whitened"]),
+        (("defaults", "schedule", "gamma_noise"), "shared", ["gamma_noise", "shared"]),
+        (("defaults", "basis"), {"name": "haar"}, ["basis.levels", "missing"]),
+        (("defaults", "basis"), {"name": "dct"}, ["basis", "dct", "pca"]),
+        (("defaults", "data"), "cifar", ["data", "cifar", "natural16"]),
+        (("defaults", "nll", "grids"), [{"a": [2.0], "r": [0]}], ["a = 2", "[0.4, 1.6]"]),
+        (("defaults", "nll", "grids"), [{"a": [0.4], "b": [0]}], ["gives a, b", "has a, r"]),
+        (("defaults", "schedule", "ranges", "a"), [-1, 1], ["a = -1", ">= 0"]),
+        (("defaults", "schedule", "name"), "columns", ["columns takes b, not a and r"]),
+        (("defaults", "nll", "settings", "method"), "tsit5", ["steps", "rk4"]),
+        (("defaults", "schedule", "ranges", "r"), [0, 0.5], ["ranges.r", "pca"]),
+        (("defaults", "schedule", "ranges", "a"), [1.6, 0.4], ["ranges.a", "lowest"]),
+        (("data", "natural16", "size"), 4, ["size", "4", "8"]),
+        (("figures", "figure2", "experiment"), "nowhere", ["figures.figure2", "nowhere"]),
+        (("quick",), ["figure12"], ["quick", "figure12", "figure2"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key_and_what_is_allowed(tmp_path, keys, value, words):
+    path = changed(tmp_path, *keys, value=value)
+    with pytest.raises(InputError) as error:
+        load_preset(path)
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    assert str(path) in sentence
+    for word in words:
+        assert word in sentence
+
+
+def test_a_file_that_is_missing_or_not_yaml_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        load_preset(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(InputError, match="is not YAML"):
+        load_preset(tmp_path / "bad.yaml")
+
+
+def test_defaults_merge_section_by_section_and_another_name_replaces_a_section():
+    defaults = {"basis": {"name": "haar", "levels": 3}, "training": {"steps": 5, "ema": 0.9}}
+    merged = merge(defaults, {"basis": {"name": "pca"}, "training": {"steps": 7}})
+    assert merged == {"basis": {"name": "pca"}, "training": {"steps": 7, "ema": 0.9}}
+
+
+def test_a_preset_says_only_what_differs_from_the_one_that_it_extends():
+    paper, fast = (load_preset(CONFIG / f"{name}.yaml") for name in ("paper", "paper_fast"))
+    assert set(fast.experiments) == set(paper.experiments)
+    for name, experiment in fast.experiments.items():
+        same = paper.experiments[name]
+        assert experiment.model() == same.model() and experiment.training == same.training
+        for ours, theirs in ((experiment.nll, same.nll), (experiment.quality, same.quality)):
+            assert ours.grids == theirs.grids
+        for key in ("images", "probes"):
+            asked = (getattr(one.nll.settings, key) for one in (experiment, same))
+            assert len({*asked}) == 1
+    steps = {name: experiment.nll.settings.steps for name, experiment in fast.experiments.items()}
+    assert steps["wavelets"] == 2 * steps["columns_b05"] == 4 * steps["columns_b03"] == 256
+    assert fast.experiments["ordering_scan"].nll == paper.experiments["ordering_scan"].nll
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"a": "nobody"}, "a.yaml: extends must name a preset beside it, \\['b'\\], not nobody"),
+        ({"a": "../b"}, "must name a preset beside it"),
+        ({"a": ["b"]}, "must name a preset beside it"),
+        ({"a": "a"}, "a.yaml: extends a, which extends it in turn"),
+        ({"a": "b", "b": "a"}, "b.yaml: extends a, which extends it in turn"),
+    ],
+)
+def test_a_preset_that_extends_nothing_or_itself_is_refused(tmp_path, files, words):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"extends": files.get(name, name)}))
+    if "b" not in files:
+        (tmp_path / "b.yaml").write_text("seed: 0")
+    with pytest.raises(InputError, match=words):
+        load_preset(tmp_path / "a.yaml")
+
+
+def test_points_of_overlapping_grids_are_not_repeated():
+    experiment = load_preset(CONFIG / "demo.yaml").experiments["ordering_scan"]
+    names = list(points(experiment.nll.grids))
+    sizes = [len(grid["a"]) * len(grid["r"]) for grid in experiment.nll.grids]
+    assert len(names) == len(set(names)) < sum(sizes)
+    assert point_name({"a": 0.4, "r": 0.0}) in names
+
+
+@pytest.mark.parametrize("schedule", ["columns", "wavelet_columns"])
+def test_sequential_schedules_go_with_any_wavelet(tmp_path, schedule):
+    raw = yaml.safe_load((CONFIG / "demo.yaml").read_text())
+    experiment = {"columns": "columns_b05", "wavelet_columns": "wavelets"}[schedule]
+    basis = {"name": "wavelet", "wavelet": "sym4", "levels": 2}
+    raw["experiments"][experiment]["basis"] = basis
+    raw["figures"] = {"wavelets": raw["figures"]["wavelets"]}
+    raw["quick"] = []
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    read = load_preset(path).experiments[experiment]
+    assert read.basis.model_dump() == basis
+    assert basis_name(read.basis) == "sym4-2"
+
+
+@pytest.mark.parametrize("name", ["pixel", "pca", "fourier", "haar3", "db2-3", "coif17-1"])
+def test_names_of_bases_in_files_can_be_read_back(name):
+    assert basis_name(basis_of(name)) == name
+
+
+@pytest.mark.parametrize(("key", "registry"), [("method", SAMPLERS), ("grid", GRIDS)])
+def test_presets_may_name_exactly_the_samplers_and_grids_that_there_are(key, registry):
+    assert set(get_args(Sampling.model_fields[key].annotation)) == registry.keys()

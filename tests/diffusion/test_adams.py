@@ -1,0 +1,107 @@
+"""Adams methods over the clocks of schedules."""
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from gud.diffusion.schedules import SoftConditioning
+from gud.diffusion.schedules.sequential import column_schedule
+from gud.diffusion.solvers import AngleClock, adams, odeint_along
+from gud.errors import InputError
+
+SMOOTH = SoftConditioning(torch.zeros(4).double(), torch.arange(4.0).double(), 1.0, -4.0, 3.0)
+COLUMNS = column_schedule(torch.arange(4), 0.6, -4.0, 4.0)
+
+
+def coupled(y, x):
+    """A smooth function of the state and the first clock."""
+    matrix = torch.tensor([[0, 1, 0, -1], [-1, 0, 2, 0], [0, -1, 0, 1], [1, 0, 1, 0]])
+    return torch.tanh(y @ matrix.to(y)) + x[:, :1].cos()
+
+
+def coupled_at(clock):
+    return lambda place, y, rows: (coupled(y[0], clock.readings(place)),)
+
+
+def largest(parts):
+    return torch.stack([part.flatten(1).abs().amax(1) for part in parts]).amax(0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "order"), [(SMOOTH, 3), (COLUMNS, 2)], ids=["smooth", "kinks"]
+)
+def test_adams_converges_with_its_order_and_to_the_solution_of_runge_kutta(schedule, order):
+    clock = AngleClock(schedule, torch.ones(4).double())
+    y, rate = torch.linspace(-1, 1, 8).double().view(2, 4), coupled_at(clock)
+
+    def velocity(state, y, rows):
+        tangent = state.gamma.div(2).exp()
+        x = tangent.atan() + clock.softening * tangent.asinh()
+        dx_dt = (state.alpha + clock.softening) * state.sigma * state.d_gamma_dt / 2
+        return (dx_dt * coupled(y[0], x),)
+
+    tight = {"method": "tsit5", "rtol": 1e-10, "atol": 1e-10}
+    (exact,), _ = odeint_along(schedule, velocity, (y,), 0.0, 1.0, **tight)
+    errors = []
+    for steps in (20, 40, 80):
+        (found,), counts = adams(rate, clock, (y,), size=largest, steps=steps)
+        assert counts.tolist() == [steps + 1] * 2
+        errors.append(float((found - exact).abs().max()))
+    assert errors[-1] < 1e-3
+    assert np.log2(errors[0] / errors[-1]) / 2 > order - 0.2
+
+
+@pytest.mark.parametrize("schedule", [SMOOTH, COLUMNS], ids=["smooth", "kinks"])
+def test_adams_integrates_over_clocks_that_start_and_stop_exactly(schedule):
+    """A constant rate: one step over all kinks, however many."""
+    clock = AngleClock(schedule, torch.full((4,), 2.0).double())
+    rates = torch.tensor([1.0, -2.0, 3.0, 0.5], dtype=torch.float64)
+    ends = clock.readings(torch.tensor([0.0, clock.length], dtype=torch.float64))
+    for settings in ({"steps": 1}, {"tolerance": 1e-3}):
+        (y,), _ = adams(
+            lambda place, y, rows: (rates.expand_as(y[0]),),
+            clock,
+            (torch.zeros(3, 4).double(),),
+            size=largest,
+            **settings,
+        )
+        assert_close(y, (rates * (ends[1] - ends[0])).expand(3, -1), rtol=0, atol=1e-7)
+
+
+def test_adaptive_adams_follows_its_tolerance_element_by_element():
+    clock = AngleClock(SMOOTH, torch.ones(4).double())
+    y = torch.cat([torch.zeros(1, 4), torch.linspace(-2, 2, 8).view(2, 4)]).double()
+    rate = coupled_at(clock)
+    (exact,), _ = adams(rate, clock, (y,), size=largest, steps=250)
+    errors, evaluations = [], []
+    for tolerance in (3e-2, 3e-3, 3e-4):
+        (found,), counts = adams(rate, clock, (y,), size=largest, tolerance=tolerance)
+        errors.append(float((found - exact).abs().max()))
+        assert errors[-1] < 3 * tolerance
+        evaluations.append(int(counts.max()))
+        for i in range(len(y)):
+            (alone,), count = adams(rate, clock, (y[i : i + 1],), size=largest, tolerance=tolerance)
+            assert_close(alone[0], found[i], rtol=0, atol=1e-14)
+            assert count[0] == counts[i]
+    assert errors[2] < errors[1] / 3 < errors[0] / 9
+    assert evaluations[2] < 6 * evaluations[0]
+
+
+def test_adams_refuses_a_rate_that_is_not_finite():
+    clock = AngleClock(SMOOTH, torch.ones(4).double())
+
+    def rate(place, y, rows):
+        return (y[0] / (place < clock.length / 2)[:, None],)
+
+    with pytest.raises(InputError, match=r"not finite at t = 0\."):
+        adams(rate, clock, (torch.ones(2, 4).double(),), size=largest, steps=10)
+
+
+def test_places_of_a_clock_are_those_of_the_schedules_times():
+    clock = AngleClock(COLUMNS, torch.ones(4).double())
+    places = torch.linspace(0, clock.length, 50, dtype=torch.float64)
+    times = clock.time(places)
+    assert float(times[0]) == 0 and float(times[-1]) == 1 and (times.diff() > 0).all()
+    assert_close(clock.state(places).gamma, COLUMNS.gamma(times))
+    assert_close(clock.cosine(COLUMNS.gamma(times)), COLUMNS(times).alpha, rtol=1e-12, atol=0)

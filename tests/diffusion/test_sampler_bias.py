@@ -1,0 +1,148 @@
+"""The samplers' own bias in closed form, against samples and against limits that are known."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from gaussian import image_covariance, representation, soft_conditioning
+from sections import model_settings
+
+from gud.api import photographs
+from gud.config.preset import load_preset
+from gud.data.statistics import fit
+from gud.diffusion.processes import OrnsteinUhlenbeck
+from gud.diffusion.samplers import (
+    GRIDS,
+    SAMPLERS,
+    Options,
+    Reverse,
+    noise_of,
+    prior_sample,
+)
+from gud.diffusion.samplers.bias import gaussian_denoiser, sampled_variance
+from gud.diffusion.samplers.stepwise import Stretch
+from gud.diffusion.schedules import Reparametrised
+from gud.evaluate.samples import variance_error
+from gud.model import Model
+from gud.randomness import ImageStreams
+
+PROCESS = OrnsteinUhlenbeck()
+BIASED = ["euler_maruyama", "ancestral"]
+
+
+def setting(whitened, a=1.3):
+    components = representation("haar", image_covariance(1, seed=0), whitened)
+    return components.log_variance.exp(), soft_conditioning(components, a, gamma_denoise=-3.0)
+
+
+def samples(method, schedule, variance, options):
+    """Variances of the components of 8000 independent channels, and their standard errors."""
+    noise = ImageStreams("cpu", 0, "prior", range(4)).normal((1, 2000, len(variance))).double()
+    reverse = Reverse(gaussian_denoiser(PROCESS, variance), schedule, PROCESS, variance)
+    steps = noise_of(ImageStreams("cpu", 0, "steps", range(4)))
+    z, _ = SAMPLERS[method](reverse, prior_sample(PROCESS, noise), steps, options)
+    found = z.flatten(0, 2).var(0)
+    return found, found * (2 / 8000) ** 0.5
+
+
+@pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
+@pytest.mark.parametrize("noise_free", [False, True])
+@pytest.mark.parametrize("method", BIASED)
+def test_it_is_the_variance_of_the_samples_of_the_sde(method, noise_free, whitened):
+    variance, schedule = setting(whitened)
+    schedule = Reparametrised(schedule, 0.5)
+    options = Options(12, noise_free_last_step=noise_free)
+    found, error = samples(method, schedule, variance, options)
+    exact = sampled_variance(SAMPLERS[method], schedule, PROCESS, variance, options)
+    assert (abs(found - exact) / error).max() < 4
+    # Twelve steps are too few: the bias that is told is far beyond the error of the samples.
+    assert (abs(exact - variance) / error).max() > 10
+
+
+@pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
+def test_it_is_the_variance_of_the_samples_of_the_ode(whitened):
+    variance, schedule = setting(whitened)
+    options = Options(rtol=1e-3, atol=1e-3)
+    found, error = samples("ode", schedule, variance, options)
+    exact = sampled_variance(SAMPLERS["ode"], schedule, PROCESS, variance, options)
+    assert (abs(found - exact) / (error + 0.01 * exact)).max() < 4
+
+
+@pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
+def test_the_flow_keeps_the_standardised_components(whitened):
+    """z_i / s_i is constant along the flow, so that the ODE's variance is s_i(0)^2 / s_i(1)^2."""
+    variance, schedule = setting(whitened)
+    start, end = (schedule(torch.tensor([t])).variance(variance)[0] for t in (0.0, 1.0))
+    options = Options(rtol=1e-8, atol=1e-8)
+    exact = sampled_variance(SAMPLERS["ode"], schedule, PROCESS, variance, options)
+    torch.testing.assert_close(exact, start / end, rtol=1e-6, atol=0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", BIASED)
+def test_with_many_steps_it_tends_to_the_noised_data_in_first_order(method):
+    variance, schedule = setting(whitened=False)
+    first, second, third = (
+        sampled_variance(
+            SAMPLERS[method],
+            schedule,
+            PROCESS,
+            variance,
+            Options(steps, noise_free_last_step=False),
+        )
+        for steps in (100, 200, 400)
+    )
+    assert (first - second).norm() / (second - third).norm() == pytest.approx(2, rel=0.1)
+    target = schedule(torch.zeros(1)).variance(variance)[0]
+    torch.testing.assert_close(2 * third - second, target, rtol=0.01, atol=0)
+
+
+@pytest.mark.parametrize("method", BIASED)
+@pytest.mark.parametrize("power, gamma_denoise, steps", [(0.5, -3.0, 1000), (1.0, -7.0, 1000)])
+def test_of_the_noise_at_t_0_a_noise_free_last_step_leaves_exp_of_minus_its_length(
+    method, power, gamma_denoise, steps
+):
+    """For data that are known, as `docs/interpretations.md` says; not zero, as one might think."""
+    schedule = Reparametrised(
+        soft_conditioning(representation("haar", image_covariance(1, 0), True), 1.0, gamma_denoise),
+        power,
+    )
+    times = torch.tensor([1 / steps, 0.0], dtype=torch.float64)
+    now, after = (schedule(times[i : i + 1]) for i in (0, 1))
+    noise = now.sigma[:, None, None]
+    reverse = Reverse(lambda z, _: torch.ones_like(z), schedule, PROCESS, torch.ones(16).double())
+    mean, _ = SAMPLERS[method].step(Stretch(reverse, times, 0), noise, None, ())
+    left = (mean[0, 0, 0] / after.sigma[0]) ** 2
+    torch.testing.assert_close(left, (after.gamma - now.gamma)[0].exp(), rtol=0.01, atol=0)
+    assert left.min() > 0.5 if power == 0.5 else left.min() > 0.97
+
+
+@pytest.mark.parametrize("prior", ["isotropic", "variance_matching"])
+def test_the_demos_sampler_hardly_biases_the_variances_of_its_data(prior):
+    """With the demo's settings, on Gaussian data with variances like the demo's."""
+    root = Path(__file__).parents[2]
+    experiment = load_preset(root / "config/demo.yaml").experiments["a_scan_isotropic"]
+    statistics = fit(photographs(16, 24)[0], "pca")
+    model = Model(model_settings(experiment.model(), prior=prior), statistics)
+    for a in (0.4, 1.0, 1.6):
+        error = variance_error(model, model.schedule(a=a, r=0.0), experiment.quality.sampling)
+        assert abs(error.mean()) < 0.001
+        assert error.square().mean().sqrt() < 0.001
+
+
+@pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("method", [name for name in SAMPLERS if name.startswith("exponential")])
+def test_exponential_integrators_sample_a_gaussian_by_any_number_of_steps(method, grid, whitened):
+    """Up to the prior, which is not quite the noised data at t = 1: u stays what it is there."""
+    variance, schedule = setting(whitened)
+    start, end = (schedule(torch.tensor([t])).variance(variance)[0] for t in (1.0, 0.0))
+    for steps, denoise in [(1, True), (4, True), (4, False)]:
+        options = Options(steps, GRIDS[grid], denoise=denoise)
+        found = sampled_variance(SAMPLERS[method], schedule, PROCESS, variance, options)
+        target = variance if denoise else end
+        ratio = found / target
+        if "ode" in method or steps == 1:
+            torch.testing.assert_close(ratio, 1 / start, rtol=1e-12, atol=0)
+        else:
+            assert ((ratio - 1).abs() < (1 / start - 1).abs() + 1e-12).all()

@@ -1,0 +1,154 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from presets import made_by
+
+from gud.config.jobs import Evaluation
+from gud.config.sections.evaluation import Likelihood
+from gud.config.sections.points import parameters_of_point
+from gud.errors import InputError
+from gud.evaluate.allocation import Contrast, allocate, best_probes, variances
+from gud.evaluate.join import join
+from gud.evaluate.pilot import plan_request
+from gud.evaluate.requested import compute_request
+from gud.evaluate.shards import Shards
+
+SETTINGS = {
+    "images": 4096,
+    "batch_size": 32,
+    "probes": 4,
+    "method": "adams",
+    "rtol": 1e-3,
+    "atol": 1e-3,
+    "steps": 8,
+    "coordinates": "standardised",
+    "start": "data",
+    "precision": "float32",
+}
+IMAGES, START, PROBES, SLOPE, BIAS = 0.09, 0.01, 0.04, 0.05, 2.0
+"""Variances of the level, standard deviation of the difference for a unit of a, and the bias of
+one step."""
+
+
+def evaluation(seed=0, **changes):
+    points = {name: parameters_of_point(name) for name in ("a=0.5_r=0", "a=1_r=0", "a=1.5_r=0")}
+    settings = Likelihood(**SETTINGS | changes)
+    return Evaluation("scan", made_by(), seed, "nll", points, settings)
+
+
+def estimate(evaluation, draw):
+    """Gaussian bits/dim of known variances; their mean is 4 but for the bias of the steps."""
+    settings = evaluation.settings
+
+    def evaluate(parameters, numbers):
+        rows = []
+        for number in numbers.tolist():
+            image = np.random.default_rng((evaluation.seed, number)).standard_normal(2)
+            random = np.random.default_rng((evaluation.seed, number, draw + 1))
+            start, *probes = random.standard_normal(1 + settings.probes)
+            level = math.sqrt(IMAGES) * image[0] + math.sqrt(START) * start
+            level += SLOPE * (parameters["a"] - 1) * image[1]
+            rows.append(4 + level + math.sqrt(PROBES) * np.array(probes))
+        bits = np.stack(rows) + BIAS / settings.steps**3
+        arrays = {"bits_per_dim": bits, "index": numbers, "region": numbers}
+        return arrays | {"evaluations": np.array([settings.steps + 1])}
+
+    return evaluate
+
+
+def reach(folder, asked, image_cost=1.0, probe_cost=2.0):
+    plan = plan_request(asked, estimate, image_cost, probe_cost)
+    points = asked.points
+    shards = {p: Shards.of(asked, p, folder / f"{p}.npz", ()) for p in points}
+    done = compute_request(plan, shards, estimate(plan.evaluation, 0), label="", device="cpu")
+    return plan, shards, *done
+
+
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 40.0])
+@pytest.mark.parametrize("spread", [0.01, 1.0, 50.0])
+def test_the_cheapest_number_of_probes_is_the_closed_form(spread, ratio):
+    contrast = Contrast(stderr=0.1, images=1.0, probes=spread)
+    best = best_probes(contrast, ratio, 1.0)
+    images, probes = allocate([contrast], ratio, 1.0, 100)
+    assert max(1, math.floor(best)) <= probes <= max(1, math.ceil(best))
+    assert images == pytest.approx((1 + spread / probes) / 0.01)
+
+
+def test_variances_of_images_and_probes_are_told_apart():
+    random = np.random.default_rng(0)
+    values = 0.5 * random.standard_normal((20_000, 1)) + 2 * random.standard_normal((20_000, 3))
+    assert variances(values) == pytest.approx((0.25, 4.0), abs=0.06)
+
+
+def test_the_error_reached_is_the_one_requested_and_the_one_reported(tmp_path):
+    requested, means, reported, images = 0.03, [], [], []
+    for seed in range(30):
+        asked = evaluation(seed, stderr=requested)
+        _, shards, _, errors = reach(tmp_path / str(seed), asked)
+        bits = shards["a=1_r=0"].merge()[0]["bits_per_dim"]
+        means.append(bits.mean() - 4)
+        reported.append(errors["a=1_r=0", "level"].total)
+        images.append(len(bits))
+        assert max(error.total for error in errors.values()) <= requested
+    found = math.sqrt(np.mean(np.square(means)))
+    assert 0.65 * requested < found < 1.3 * requested
+    assert np.mean(np.abs(means) < 1.96 * np.array(reported)) > 0.85
+    needed = (IMAGES + START + PROBES) / requested**2
+    assert 0.8 * needed < np.mean(images) < 1.7 * needed, "whole batches, at every point"
+
+
+def test_the_parts_of_the_error_are_those_of_the_known_variances(tmp_path):
+    _, shards, _, errors = reach(tmp_path, evaluation(stderr=0.02, steps=16))
+    n, probes = shards["a=1_r=0"].merge()[0]["bits_per_dim"].shape
+    found = errors["a=1_r=0", "level"]
+    assert found.probes == pytest.approx(math.sqrt(PROBES / probes / n), rel=0.3)
+    assert found.images**2 + found.start**2 == pytest.approx((IMAGES + START) / n, rel=0.3)
+    assert found.start < found.images
+    assert found.integration == pytest.approx(BIAS / 16**3, rel=0.2)
+
+
+def test_steps_are_doubled_until_they_leave_room_for_the_rest(tmp_path):
+    plan, *_ = reach(tmp_path, evaluation(stderr=0.02, steps=2))
+    assert plan.evaluation.settings.steps == 8
+    with pytest.raises(InputError, match="leave .* bits/dim where an error of 1e-06 is requested"):
+        plan_request(evaluation(stderr=1e-6, steps=2), estimate, 1.0, 2.0)
+
+
+def test_a_difference_takes_few_images_where_its_level_would_take_many(tmp_path):
+    plan, shards, work, errors = reach(tmp_path, evaluation(stderr_of_difference=0.005))
+    n = len(work) / len(shards) * SETTINGS["batch_size"]
+    assert plan.reference == "a=1_r=0"
+    assert set(errors) == {("a=0.5_r=0", "difference"), ("a=1.5_r=0", "difference")}
+    needed = (SLOPE / 2 / 0.005) ** 2
+    assert 0.6 * needed < n < 2.5 * needed < IMAGES / 0.005**2
+
+
+def test_work_goes_on_where_it_stopped_and_its_points_are_of_what_it_took(tmp_path):
+    asked = evaluation(stderr=0.05)
+    _, shards, work, _ = reach(tmp_path, asked)
+    times = {start: one.path(start).stat().st_mtime_ns for one, start in work[:1]}
+    _, _, again, _ = reach(tmp_path, asked)
+    assert [start for _, start in again] == [start for _, start in work]
+    one, start = work[0]
+    assert one.path(start).stat().st_mtime_ns == times[start]
+    join(one)
+    with np.load(one.out) as arrays:
+        assert len(arrays["bits_per_dim"]) == len(work) / 3 * 32
+
+
+def test_too_few_images_are_all_taken_and_a_warning_says_so(tmp_path, caplog):
+    _, _, work, errors = reach(tmp_path, evaluation(stderr=0.001, images=64))
+    assert len(work) == 3 * 2
+    assert min(error.total for error in errors.values()) > 0.001
+    assert "the 64 images of nll.settings.images leave a larger error" in caplog.text
+
+
+def test_a_request_is_one_job_and_settings_without_one_are_as_they_were():
+    asked = evaluation(stderr=0.1)
+    assert list(asked.jobs(1).values()) == [{point: (0, 4096) for point in asked.points}]
+    plain = evaluation()
+    assert len(plain.jobs(64)) == 6
+    assert set(plain.settings.model_dump()) == {*SETTINGS, "also", "bound_times"}
+    assert replace(plain, settings=asked.settings).record("a=1_r=0") == asked.record("a=1_r=0")

@@ -1,0 +1,295 @@
+"""The bill against hand counts, closed forms, the planned jobs and the files of real runs."""
+
+import json
+from types import MappingProxyType
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from columns import SIZE, exact
+from commands import gud
+from presets import tiny_preset
+from safetensors.torch import load_file
+from torch import nn
+
+from gud.config.jobs import evaluations, get_evaluation
+from gud.config.paths import history_file
+from gud.config.preset import load_preset
+from gud.config.sections.evaluation import StripSettings
+from gud.diffusion.schedules.sequential import column_schedule
+from gud.diffusion.solvers import odeint_along
+from gud.diffusion.strips import generate_strips
+from gud.evaluate.extend import window_of
+from gud.planning import bill
+from gud.planning.costs import Rates, count
+from gud.planning.finished import finished_shards, finished_training, finished_work
+from gud.planning.rates import measure
+from gud.planning.workload import LEAST_EVALUATIONS, planned, solver_evaluations, strip_evaluations
+from gud.randomness import ImageStreams
+
+NAME = "a_scan_isotropic"
+RATES = {"train": 0.5, "step": 0.25, "forward": 2.0, "backward": 3.0}
+
+
+class TwoConvolutions(nn.Module):
+    """3 -> 5 channels by 3 x 3, then 5 -> 3 by 1 x 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 5, 3, padding=1), nn.Conv2d(5, 3, 1)
+
+    def forward(self, images, gamma):
+        return self.second(self.first(images))
+
+
+def write(path, change=lambda preset: None):
+    preset = tiny_preset()
+    change(preset)
+    path.write_text(yaml.safe_dump(preset))
+    return path
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory):
+    return bill.network_costs(load_preset(write(tmp_path_factory.mktemp("costs") / "tiny.yaml")))
+
+
+def table_of(preset, costs, rates=None, adaptive=100, found=MappingProxyType({})):
+    """The table of a bill by experiment and stage."""
+    rates = dict.fromkeys(costs, rates or Rates(**RATES))
+    works = list(planned(preset, costs, adaptive, found))
+    return bill.bill(works, rates, "stated", {}).set_index(["experiment", "stage"])
+
+
+def test_operations_weights_and_activations_are_those_counted_by_hand():
+    first, second = 2 * 64 * 5 * 3 * 9, 2 * 64 * 3 * 5
+    cost = count(TwoConvolutions(), 3, 8)
+    assert cost.weights == 5 * 3 * 9 + 5 + 3 * 5 + 3
+    assert cost.forward == first + second
+    # To the weights of both and the input of the second; to the inputs of both.
+    assert cost.train == cost.forward + first + 2 * second
+    assert cost.backward == first + second
+    assert cost.activations == 4 * 64 * (3 + 5)
+    rates = cost.at(1e-6)
+    assert rates.forward == pytest.approx(cost.forward / 1e6)
+    assert rates.train == pytest.approx(cost.train / 1e6)
+
+
+def test_stated_rates_give_hours_in_closed_form(tmp_path, capsys):
+    preset, stated, out = (tmp_path / name for name in ("tiny.yaml", "rates.json", "bill.csv"))
+    stated.write_text(json.dumps(dict.fromkeys(tiny_preset()["experiments"], RATES)))
+    options = ["--rates", str(stated), "--evaluations", "50", "--csv", str(out)]
+    assert gud("bill", write(preset), *options) == 0
+    table = pd.read_csv(out).set_index(["experiment", "stage"])
+    # 6 steps of 8 images; 2 points of 4 images; 1 point of 8 images in 2 steps.
+    assert table.hours[NAME, "training"] == pytest.approx((48 * 0.5 + 6 * 0.25) / 3600)
+    assert table.hours[NAME, "likelihood"] == pytest.approx(2 * 4 * 50 * (2.0 + 3.0) / 3600)
+    assert table.hours[NAME, "sampling"] == pytest.approx(8 * 2 * 2.0 / 3600)
+    assert pd.isna(table.hours[NAME, "quality"])
+    # Shards of 2 images, three in the first of two jobs.
+    longest = table.longest_job_hours / table.hours
+    assert longest[NAME, "likelihood"] == pytest.approx(3 / 4)
+    assert table.disk_bytes[NAME, "sampling"] == 2 * 8 * 3 * 8 * 8
+    assert set(table.rate) == {"stated (rates.json)", "none"}
+    said = capsys.readouterr().out
+    assert f"total: {table.hours.sum():.4g} core-hours (1 a job), {table.jobs.sum()} jobs" in said
+    assert f"start-up: {table.jobs.sum()} jobs x" in said
+    assert f"(no compute.job_batches) {table.batches.sum()} x" in said
+    assert "assumed: 50 evaluations on average, by --evaluations: a_scan_isotropic" in said
+
+
+def test_hours_grow_linearly_with_steps_images_and_evaluations(tmp_path, costs):
+    def larger(preset):
+        preset["defaults"]["training"]["steps"] *= 5
+        preset["defaults"]["nll"]["settings"]["images"] *= 2
+        preset["defaults"]["quality"]["sampling"]["images"] *= 3
+
+    small, large = (
+        load_preset(write(tmp_path / "tiny.yaml", change)) for change in (lambda _: None, larger)
+    )
+    grown = table_of(large, costs, adaptive=200).hours / table_of(small, costs).hours
+    assert grown[NAME, "training"] == pytest.approx(5)
+    assert grown[NAME, "likelihood"] == pytest.approx(2 * 2)
+    assert grown[NAME, "sampling"] == pytest.approx(3)
+
+
+def test_jobs_are_those_planned_and_one_a_batch_without_grouping(tmp_path, costs):
+    preset = load_preset(write(tmp_path / "tiny.yaml"))
+    table = table_of(preset, costs)
+    stages = {"nll": "likelihood", "samples": "sampling"}
+    checked = 0
+    for evaluation in evaluations(preset):
+        if evaluation.points:
+            row = table.loc[evaluation.experiment, stages[evaluation.name]]
+            batches = getattr(preset.compute.job_batches, evaluation.name)
+            shards = -(-evaluation.settings.images // evaluation.settings.batch_size)
+            assert row.jobs == len(evaluation.jobs(batches))
+            assert row.batches == shards * len(evaluation.points)
+            checked += 1
+    assert checked == 5
+
+
+def test_teraflops_are_the_operations_of_the_network_in_a_second(tmp_path, costs):
+    cost, preset = costs[NAME], load_preset(write(tmp_path / "tiny.yaml"))
+    hours = table_of(preset, costs, cost.at(0.001)).hours
+    assert hours[NAME, "training"] == pytest.approx(48 * cost.train / 1e9 / 3600)
+    assert hours[NAME, "sampling"] == pytest.approx(16 * cost.forward / 1e9 / 3600)
+    passes = cost.forward + cost.backward
+    assert hours[NAME, "likelihood"] == pytest.approx(8 * 100 * passes / 1e9 / 3600)
+
+
+@pytest.mark.parametrize(("columns", "kinks"), [(1, 1), (2, 2), (4, 6)])
+def test_a_piece_of_a_schedule_costs_at_least_what_is_added_for_a_kink(columns, kinks):
+    schedule = column_schedule(torch.arange(columns), 0.7, -7.0, 4.0)
+    assert len(schedule.kinks) == kinks
+
+    def evaluations_of(**settings):
+        settings |= {"rtol": 1e-4, "atol": 1e-4}
+        _, counts = odeint_along(
+            schedule,
+            lambda state, y, rows: (torch.full_like(y[0], 1e-8),),
+            (torch.ones(2),),
+            0.0,
+            1.0,
+            **settings,
+        )
+        return int(counts.max())
+
+    for method in ("tsit5", "dopri5"):
+        assert evaluations_of(method=method) == LEAST_EVALUATIONS * (kinks + 1)
+        counted = solver_evaluations(kinks, LEAST_EVALUATIONS, method, None)
+        assert counted == LEAST_EVALUATIONS * (kinks + 1)
+    fixed = evaluations_of(method="rk4", steps=7)
+    assert solver_evaluations(kinks, 100, "rk4", 7) == fixed
+
+
+@pytest.mark.parametrize(("windows", "rate"), [(1, 20.0), (4, 20.0), (3, 7.5)])
+def test_strips_are_counted_as_they_evaluate_the_network(windows, rate):
+    model, calls = exact(), 0
+    values = {"strips": 1, "batch_size": 1, "windows": windows, "shift": 2, "time": None}
+    strip = StripSettings(**values, residual=0.0, steps_per_unit=rate)
+    window = window_of(model, {"b": 0.6}, strip)
+
+    def denoiser(z, state):
+        nonlocal calls
+        calls += 1
+        return model.eps(z, state)
+
+    streams = [ImageStreams("cpu", 0, name, [0]) for name in ("prior", "steps", "appended")]
+    z = streams[0].normal(model.state_shape)
+    mean = torch.zeros(3, SIZE, SIZE)
+    settings = {"windows": windows, "steps_per_unit": rate}
+    generate_strips(denoiser, window, model.process, mean, z, *streams[1:], **settings)
+    assert strip_evaluations(window, strip) == calls
+
+
+def test_measured_rates_are_positive_and_make_the_hours(tmp_path, costs):
+    preset = load_preset(write(tmp_path / "tiny.yaml"))
+    rates = measure(preset.experiments[NAME], 8, torch.device("cpu"))
+    assert min(rates.train, rates.step, rates.forward) > 0
+    assert rates.backward >= 0
+    hours = table_of(preset, costs, rates).hours
+    assert hours[NAME, "training"] == pytest.approx((48 * rates.train + 6 * rates.step) / 3600)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Results of a real training and a real job of its likelihood."""
+    folder = tmp_path_factory.mktemp("finished")
+    file = write(folder / "tiny.yaml")
+    data, statistics = folder / "results/data/natural16.npz", folder / "pca.safetensors"
+    model = folder / "results" / NAME / "model.safetensors"
+    assert gud("dataset", "--preset", file, "--name", "natural16", "--out", data) == 0
+    assert (
+        gud("statistics", "--basis", "pca", "--mirrored", "--data", data, "--out", statistics) == 0
+    )
+    asked = ["--preset", file, "--experiment", NAME, "--data", data, "--device", "cpu"]
+    assert gud("train", *asked, "--statistics", statistics, "--out", model) == 0
+    preset = load_preset(file)
+    jobs = get_evaluation(preset, NAME, "nll").jobs(preset.compute.job_batches.nll)
+    job = next(iter(jobs))
+    out = ["--model", model, "--out", folder / "results" / NAME / f"nll/jobs/{job}.json"]
+    assert gud("evaluate", *asked, "--quantity", "nll", "--job", job, *out) == 0
+    return folder
+
+
+def test_finished_work_gives_its_own_rates_and_evaluations(finished, costs):
+    preset = load_preset(finished / "tiny.yaml")
+    results, experiment = finished / "results", preset.experiments[NAME]
+    table = results / history_file(NAME)
+    trained = finished_training(table, experiment)
+    last = pd.read_csv(table).iloc[-1]
+    assert trained.seconds == pytest.approx(last.seconds / (last.step * 8))
+    likelihood = next(evaluation for evaluation in evaluations(preset) if evaluation.name == "nll")
+    evaluated = finished_shards(results, likelihood)
+    assert evaluated.source == "results (6 images on cpu)"
+    assert evaluated.evaluations >= LEAST_EVALUATIONS
+    found = finished_work(preset, finished / "results")
+    # With stated rates, the number of evaluations is still that of the finished jobs.
+    table = table_of(preset, costs, found=found)
+    passes = table.forward[NAME, "likelihood"]
+    assert passes == round(8 * evaluated.evaluations)
+    assert table.hours[NAME, "likelihood"] == pytest.approx(passes * (2.0 + 3.0) / 3600)
+    works = list(planned(preset, costs, 100, found))
+    rates = dict.fromkeys(preset.experiments, Rates(**RATES))
+    hours = bill.bill(works, rates, "measured", found).set_index(["experiment", "stage"]).hours
+    assert hours[NAME, "training"] == pytest.approx(48 * trained.seconds / 3600)
+    assert hours[NAME, "likelihood"] == pytest.approx(8 * evaluated.seconds / 3600)
+    assert hours["a_scan_matching", "training"] == pytest.approx((48 * 0.5 + 6 * 0.25) / 3600)
+
+
+def test_finished_work_of_other_settings_is_no_rate(finished, tmp_path):
+    def other(preset):
+        preset["defaults"]["network"]["width"] = 16
+        preset["defaults"]["nll"]["settings"]["rtol"] = 0.01
+
+    preset = load_preset(write(tmp_path / "tiny.yaml", other))
+    assert finished_work(preset, finished / "results") == {}
+
+
+def test_the_disk_of_a_training_is_that_of_its_tensors(finished, costs):
+    work = next(planned(load_preset(finished / "tiny.yaml"), costs, 100, {}))
+    folder = finished / "results" / NAME
+    checkpoints = sorted((folder / "checkpoints").glob("step-*.safetensors"))
+    assert len(checkpoints) == 2
+    model = load_file(folder / "model.safetensors")
+    size = sum(tensor.nbytes for name, tensor in model.items() if name.startswith("network."))
+    size += sum(tensor.nbytes for path in checkpoints for tensor in load_file(path).values())
+    # The history and Adam's counts of steps are what is left out.
+    assert work.disk_bytes <= size < 1.01 * work.disk_bytes
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--teraflops", "0"], "--teraflops 0: expected a positive number"),
+        (["--teraflops", "nan"], "--teraflops nan: expected a positive number"),
+        (["--evaluations", "0"], "--evaluations 0: expected at least 1"),
+        (["--rates", "none.json"], "--rates none.json cannot be read: No such file or directory"),
+    ],
+)
+def test_bad_options_are_refused_in_one_sentence(options, sentence, tmp_path, capsys):
+    preset = write(tmp_path / "tiny.yaml")
+    assert gud("bill", preset, *options) == 2
+    assert capsys.readouterr().err.strip() == f"error: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("rates", "sentence"),
+    [
+        ({NAME: RATES}, f"must give the rates of {NAME}, a_scan_matching, ordering_scan, not of"),
+        (
+            dict.fromkeys(tiny_preset()["experiments"], RATES | {"train": -1.0}),
+            f"{NAME}: train = -1.0 is not allowed",
+        ),
+    ],
+)
+def test_bad_rates_are_refused_in_one_sentence(rates, sentence, tmp_path, capsys):
+    preset = write(tmp_path / "tiny.yaml")
+    stated = tmp_path / "rates.json"
+    stated.write_text(json.dumps(rates))
+    assert gud("bill", preset, "--rates", stated) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: --rates {stated}") and sentence in error
+    assert error.count("\n") == 1

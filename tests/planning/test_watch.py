@@ -1,0 +1,263 @@
+"""What the screen says of a run, held against what really happens to that run."""
+
+import fcntl
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import gud
+from presets import tiny_preset
+
+from gud.config.jobs import get_evaluation
+from gud.config.preset import load_preset
+from gud.planning import watch
+from gud.training.checkpoint import Checkpoints
+
+NAME = "a_scan_isotropic"
+STEPS = 100_000
+
+
+class Run:
+    """One experiment of a preset, computed by the real programs in a folder of its own."""
+
+    def __init__(self, folder: Path):
+        self.results, self.file = folder / "results", folder / "tiny.yaml"
+        self.change_steps(STEPS)
+        self.experiment, self.logs = self.results / NAME, self.results / "logs" / NAME
+        self.data = self.results / "data/natural16.npz"
+        self.statistics = self.results / "data/natural16.pca.safetensors"
+
+    def prepare(self) -> None:
+        self.logs.mkdir(parents=True)
+        made = ["--name", "natural16", "--out", self.data]
+        assert gud("dataset", "--preset", self.file, *made) == 0
+        fitted = ["--data", self.data, "--out", self.statistics]
+        assert gud("statistics", "--basis", "pca", "--mirrored", *fitted) == 0
+
+    def change_steps(self, steps: int) -> None:
+        preset = tiny_preset()
+        training = {"steps": steps, "checkpoint_every": 5, "log_every": 2}
+        preset["defaults"]["training"] |= training
+        self.file.write_text(yaml.safe_dump(preset))
+        self.preset = load_preset(self.file)
+
+    def asked(self) -> list[str]:
+        return ["--preset", str(self.file), "--experiment", NAME]
+
+    def train_words(self) -> list[str]:
+        inputs = ["--data", str(self.data), "--statistics", str(self.statistics)]
+        out = ["--out", str(self.experiment / "model.safetensors"), "--device", "cpu"]
+        return ["train", *self.asked(), *inputs, *out]
+
+    def start(self) -> subprocess.Popen:
+        """A training in a process of its own."""
+        with open(self.logs / "train.log", "w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "gud", *self.train_words()],
+                stderr=log,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+
+    def train(self) -> int:
+        with open(self.logs / "train.log", "w") as log, redirect_stderr(log):
+            return gud(*self.train_words())
+
+    def jobs(self) -> list[str]:
+        evaluation = get_evaluation(self.preset, NAME, "nll")
+        return list(evaluation.jobs(self.preset.compute.job_batches.nll))
+
+    def job(self, number: int, **changes: str) -> int:
+        """A job of the likelihood, with its log where the workflow writes it."""
+        name = self.jobs()[number]
+        options = {
+            "quantity": "nll",
+            "job": name,
+            "model": str(self.experiment / "model.safetensors"),
+            "data": str(self.data),
+            "out": str(self.experiment / f"nll/jobs/{name}.json"),
+        } | changes
+        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        log = self.logs / f"nll/jobs/{name}.log"
+        return gud("--log", log, "evaluate", *self.asked(), *words)
+
+    def join(self, point: str) -> int:
+        out = ["--out", self.experiment / f"nll/{point}.npz"]
+        made = [self.experiment / "model.safetensors", self.data]
+        return gud("join", *self.asked(), "--quantity", "nll", "--point", point, *out, *made)
+
+    def row(self, what: str, now: float | None = None) -> watch.Row:
+        rows = watch.observe(self.preset, self.results, time.time() if now is None else now)
+        return {row.what: row for row in rows}[f"{NAME} {what}" if what != "data" else what]
+
+    def training(self, now: float | None = None) -> watch.Row:
+        return self.row("training", now)
+
+    def steps_saved(self) -> list[int]:
+        folder = self.experiment / "checkpoints"
+        return sorted(int(path.stem[5:]) for path in folder.glob("step-*"))
+
+
+def wait(condition, process: subprocess.Popen, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the training ended"
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    Run(folder).prepare()
+    return folder
+
+
+@pytest.fixture
+def run(prepared, tmp_path) -> Run:
+    shutil.copytree(prepared, tmp_path / "run")
+    return Run(tmp_path / "run")
+
+
+def stop(run: Run) -> None:
+    """A training that was stopped by SIGTERM once it had rows and checkpoints."""
+    process = run.start()
+    wait(lambda: run.steps_saved() and (run.experiment / "training.csv").exists(), process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 75
+
+
+def files(folder: Path) -> dict[Path, float]:
+    return {path: path.stat().st_mtime for path in folder.rglob("*")}
+
+
+def test_a_training_is_waiting_then_running_then_stopped_and_watching_writes_nothing(run, capsys):
+    assert run.row("data").state == "finished"
+    before = run.training()
+    assert (before.state, before.done, before.planned) == ("waiting", 0, STEPS)
+    process = run.start()
+    try:
+        wait(lambda: run.steps_saved() and (run.experiment / "training.csv").exists(), process)
+        row = run.training()
+        assert row.state == "running"
+        assert f"lock held by process {process.pid} on {platform.node()}" in row.evidence
+        assert 0 < row.done < STEPS and row.done % 2 == 0
+        assert "loss " in row.evidence and " left, " in row.evidence
+        reached = run.steps_saved()[-1]
+        for _ in range(20):
+            run.training()
+        wait(lambda: run.steps_saved()[-1] > reached, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 75
+    row = run.training()
+    assert row.state == "stopped"
+    assert f"checkpoint of step {run.steps_saved()[-1]}, nobody holds the lock" in row.evidence
+    found = files(run.results)
+    assert gud("watch", run.file, "--results", run.results) == 0
+    assert files(run.results) == found
+    closing = capsys.readouterr().out.splitlines()[-1]
+    states = Counter(row.state for row in watch.observe(run.preset, run.results, time.time()))
+    assert closing == ", ".join(f"{states[state]} {state}" for state in watch.STATES)
+
+
+def test_a_failed_training_shows_its_error_until_it_is_started_again(run, capsys):
+    stop(run)
+    run.change_steps(1)
+    assert run.train() == 2
+    error = (run.logs / "train.log").read_text().splitlines()[-1]
+    assert error.startswith("error: training.steps = 1 lies before the checkpoint")
+    row = run.training()
+    assert row.state == "failed" and row.evidence.endswith(error)
+    assert gud("watch", run.file, "--results", run.results) == 1
+    assert error in capsys.readouterr().out
+    last = run.steps_saved()[-1]
+    run.change_steps(last + 3)
+    assert run.train() == 0
+    row = run.training()
+    assert (row.state, row.done, row.planned) == ("finished", last + 3, last + 3)
+
+
+def test_shards_points_and_failed_jobs_of_a_likelihood_are_counted(run):
+    assert run.row("nll").state == "waiting"
+    run.change_steps(2)
+    assert run.train() == 0
+    assert run.row("nll").evidence.endswith("no job has begun")
+    # Two points of two shards each, three of them in the first job.
+    assert run.job(0) == 0
+    row = run.row("nll")
+    assert (row.state, row.done, row.planned) == ("running", 3, 4)
+    assert "0/2 points merged" in row.evidence and " shards/h" in row.evidence
+    row = run.row("nll", time.time() + 3600)
+    assert (row.state, row.done) == ("stopped", 3)
+    assert run.job(1, data="nowhere.npz") == 2
+    row = run.row("nll")
+    assert (row.state, row.done) == ("failed", 3)
+    assert row.evidence.endswith("error: data set nowhere.npz does not exist")
+    assert f"1 failed, job {run.jobs()[1]}: " in row.evidence
+    assert run.job(1) == 0
+    assert (run.row("nll").state, run.row("nll").done) == ("running", 4)
+    assert run.join("a=0.6_r=0") == 0
+    assert "1/2 points merged" in run.row("nll").evidence
+    assert run.join("a=1_r=0") == 0
+    assert run.row("nll").state == "finished"
+    os.utime(run.experiment / "model.safetensors", (time.time() + 1, time.time() + 1))
+    row = run.row("nll")
+    assert row.done == 0 and "4 shards older than the model not counted" in row.evidence
+
+
+def test_the_age_of_rows_tells_where_the_lock_of_another_machine_is_not_seen(run, monkeypatch):
+    stop(run)
+    (run.logs / "train.log").unlink()
+    os.utime(run.experiment / "training.csv")
+    assert run.training().state == "stopped"
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(platform, "node", lambda: "elsewhere")
+        with Checkpoints(run.experiment / "checkpoints", {}).locked():
+            pass
+    row = run.training()
+    assert row.state == "running" and "its lock cannot be seen from here" in row.evidence
+    assert run.training(time.time() + 3600).state == "stopped"
+
+
+def test_a_lock_is_held_by_nobody_once_it_was_tried(tmp_path):
+    with Checkpoints(tmp_path, {}).locked():
+        holder, _ = watch.lock_holder(tmp_path / "lock")
+        assert holder == f"process {os.getpid()} on {platform.node()}"
+    assert watch.lock_holder(tmp_path / "lock") == (None, True)
+    with open(tmp_path / "lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_it_repeats_while_something_is_unfinished(run):
+    watch = [sys.executable, "-m", "gud", "watch"]
+    command = [*watch, str(run.file), "--results", str(run.results)]
+    with subprocess.Popen(
+        [*command, "--every", "0.1"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        screens = 0
+        while screens < 3:
+            line = process.stdout.readline()
+            assert line, "it ended"
+            screens += " finished, " in line
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["demo", "--every", "0"], "error: --every 0: expected more than 0 seconds"),
+        (["nowhere.yaml"], "error: preset nowhere.yaml cannot be read: No such file or directory"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(arguments, sentence, capsys):
+    assert gud("watch", *arguments) == 2
+    assert capsys.readouterr().err.strip() == sentence

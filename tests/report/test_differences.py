@@ -1,0 +1,126 @@
+"""Differences of likelihoods in tables: paired over images, grouped by regions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from table_artefacts import BITS, likelihood, likelihood_at
+
+from gud.report import tables
+from gud.report.points import paired_difference, read_likelihood
+
+
+def test_differences_are_paired_over_the_same_images(points):
+    table = tables.tabulate(points).set_index("a")
+    # Differences of the image means: 0.1, 0.2, 0.2.
+    assert table.nll_minus_standard[0.5] == pytest.approx(0.5 / 3)
+    assert table.nll_minus_standard_stderr[0.5] == pytest.approx(pd.Series([0.1, 0.2, 0.2]).sem())
+    assert table.nll_minus_best[0.5] == pytest.approx(0.5 / 3)
+    assert (table.nll_minus_standard[1.0], table.nll_minus_standard_stderr[1.0]) == (0, 0)
+    assert table.nll_minus_standard_stderr[0.5] < table.nll_stderr[0.5] / 5
+
+
+def test_images_of_one_region_count_as_one_in_every_error(tmp_path):
+    random = np.random.default_rng(0)
+    bits = {a: 4 + random.normal(size=(10, 1)) + random.normal(size=(10, 1)) / 50 for a in (0.5, 1)}
+    single = [likelihood(tmp_path, a, b, experiment="single") for a, b in bits.items()]
+    region = np.arange(10).repeat(3)
+    grouped = [
+        likelihood(tmp_path, a, b.repeat(3, 0), experiment="grouped", region=region)
+        for a, b in bits.items()
+    ]
+    table = tables.tabulate(single + grouped)
+    same = ["nll_stderr", "nll_minus_best_stderr", "nll_minus_standard_band", "nll_minus_best_band"]
+    found = {name: rows[same].to_numpy() for name, rows in table.groupby("experiment")}
+    np.testing.assert_allclose(found["grouped"], found["single"])
+    assert (found["single"][0] > 0).all()
+    assert table.nll_errors_cover.unique().tolist() == [
+        "30 images in 10 regions, probes; not training seeds",
+        "10 images, probes; not training seeds",
+    ]
+    assert table.regions.tolist() == [10] * 4
+
+
+def test_bands_are_wider_than_single_errors_by_a_factor_that_all_points_share(tmp_path):
+    random = np.random.default_rng(1)
+    paths = [likelihood(tmp_path, a, random.normal(4, 1, (40, 1))) for a in (0.4, 0.8, 1, 1.2, 1.6)]
+    table = tables.tabulate(paths)
+    errors = table[["nll_minus_standard_stderr", "nll_minus_best_stderr"]].to_numpy()
+    bands = table[["nll_minus_standard_band", "nll_minus_best_band"]].to_numpy()
+    factors = bands[errors > 0] / errors[errors > 0]
+    np.testing.assert_allclose(factors, factors[0])
+    # 10 pairs of 5 independent points: the studentised range of 5 at 95 %, over sqrt(2), is 2.86.
+    assert factors[0] == pytest.approx(2.86, abs=0.2)
+
+
+def test_difference_is_empty_without_the_standard_point(tmp_path):
+    table = tables.tabulate([likelihood(tmp_path, 0.5, BITS[0.5])])
+    assert table[["nll_minus_standard", "nll_minus_standard_stderr"]].isna().all(axis=None)
+    assert table.nll_minus_best[0] == 0
+
+
+def test_difference_is_empty_between_different_images(tmp_path):
+    standard = likelihood(tmp_path, 1, BITS[1.0])
+    other = likelihood(tmp_path, 0.5, BITS[0.5], index=[0, 1, 7])
+    table = tables.tabulate([standard, other]).set_index("a")
+    assert np.isnan(table.nll_minus_standard[0.5]) and table.nll_minus_standard[1.0] == 0
+    assert np.isnan(paired_difference(*map(read_likelihood, (standard, other)))).all()
+
+
+def test_another_experiment_is_no_standard(tmp_path):
+    paths = [
+        likelihood(tmp_path, 1, BITS[1.0]),
+        likelihood(tmp_path, 0.5, BITS[0.5], experiment="other", prior="variance_matching"),
+    ]
+    table = tables.tabulate(paths).set_index("experiment")
+    assert np.isnan(table.nll_minus_standard["other"])
+    assert table.whitened.to_dict() == {"other": True, "scan": False}
+
+
+def crossed(tmp_path, **changes):
+    """The NLL of every prior and network_space, of two seeds: 4 + 0.5 [matching] + [whitened]."""
+    shift = {("isotropic", "image"): 0.0, ("variance_matching", "image"): 0.5}
+    shift |= {("isotropic", "whitened"): 1.0, ("variance_matching", "whitened"): 1.5}
+    files = []
+    for (prior, space), more in shift.items():
+        for seed in (0, 1):
+            name = f"{prior}_{space}_{seed}"
+            bits = [[image + more + 10 * seed] for image in (3.0, 4.0, 6.0)]
+            made = {"prior": prior, "network_space": space, "seed": seed, "group": name[:-2]}
+            options = made | changes.get(name, {})
+            files.append(likelihood(tmp_path, 1, bits, experiment=name, **options))
+    return tables.tabulate(files).set_index("experiment")
+
+
+def test_experiments_that_one_choice_tells_apart_are_compared_image_by_image(tmp_path):
+    table = crossed(tmp_path)
+    for name, row in table.iterrows():
+        matching, whitened = "matching" in name, "_whitened_" in name
+        assert row.nll_minus_other_prior == pytest.approx(0.5 if matching else -0.5)
+        assert row.nll_minus_other_network_space == pytest.approx(1.0 if whitened else -1.0)
+        # The same shift for every image.
+        assert row.nll_minus_other_prior_stderr == pytest.approx(0, abs=1e-12)
+        assert np.isnan(row.nll_minus_other_preconditioning)
+        assert (row.group, row.seed) == (name[:-2], int(name[-1]))
+        assert row.network_space == ("whitened" if whitened else "image")
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 2}, {"data": "tissue16"}, {"steps": 7}, {"gamma_noise": "common"}], ids=str
+)
+def test_experiments_that_differ_otherwise_too_are_not_compared(tmp_path, change):
+    table = crossed(tmp_path, isotropic_image_0=change)
+    row = table.loc["isotropic_image_0"]
+    assert np.isnan(row.nll_minus_other_prior) and np.isnan(row.nll_minus_other_network_space)
+    assert np.isnan(table.nll_minus_other_prior["variance_matching_image_0"])
+    assert table.nll_minus_other_prior["variance_matching_image_1"] == pytest.approx(0.5)
+
+
+def test_wavelets_at_a_0_and_columns_at_b_0_of_another_experiment_are_no_standard(tmp_path):
+    paths = [
+        likelihood_at(tmp_path, {"a": 0.3, "b": 0.3}, BITS[0.5], experiment="wavelets"),
+        likelihood_at(tmp_path, {"a": 0.0, "b": 0.3}, BITS[0.5], experiment="wavelets"),
+        likelihood_at(tmp_path, {"b": 0.0}, BITS[1], experiment="columns"),
+    ]
+    table = tables.tabulate(paths).set_index("experiment")
+    assert table.nll_minus_standard["wavelets"].isna().all()
+    assert table.nll_minus_standard["columns"] == 0

@@ -1,0 +1,57 @@
+"""The drawing of each figure."""
+
+from spoilt_command import DATA, FITTED, POINT, PRESET, SAMPLES, TABLE, B, Command
+
+COMMANDS = {
+    "figure2": Command(
+        f"figure figure2 {PRESET} --out {{root}}/new/f.pdf {{root}}/{FITTED}",
+        (FITTED,),
+        out="new/f.pdf",
+    ),
+    "figure3": Command(
+        f"figure figure3 {PRESET} --out {{root}}/new/f.pdf {{root}}/{TABLE}",
+        (TABLE,),
+        out="new/f.pdf",
+    ),
+    "figure4": Command(
+        f"figure figure4 {PRESET} --out {{root}}/new/f.pdf {{root}}/{DATA} "
+        "{root}/data/natural16.pca.safetensors {root}/data/natural16.pixel.safetensors "
+        "{root}/data/natural16.haar2.safetensors",
+        (DATA, "data/natural16.pca.safetensors"),
+        out="new/f.pdf",
+    ),
+    "figure5": Command(
+        f"figure figure5 {PRESET} --out {{root}}/new/f.png {{root}}/{TABLE}",
+        (TABLE,),
+        out="new/f.png",
+    ),
+    "figure6": Command(
+        f"figure figure6 {PRESET} --out {{root}}/new/f.png", ("tiny.yaml",), out="new/f.png"
+    ),
+    "figure7": Command(
+        f"figure figure7 {PRESET} --out {{root}}/new/f.pdf {{root}}/columns/strips/{B}.npz",
+        (f"columns/strips/{B}.npz",),
+        out="new/f.pdf",
+    ),
+    "figure8": Command(
+        f"figure figure8 {PRESET} --out {{root}}/new/f.pdf "
+        f"{{root}}/columns/reconstructions/{B}.npz",
+        (f"columns/reconstructions/{B}.npz",),
+        out="new/f.pdf",
+    ),
+    "figure9": Command(
+        f"figure figure9 {PRESET} --out {{root}}/new/f.pdf {{root}}/{SAMPLES}",
+        (SAMPLES, f"{SAMPLES}.json"),
+        out="new/f.pdf",
+    ),
+    "course": Command(
+        "course --table {root}/iso/training.csv --picture {root}/new/t.png",
+        ("iso/training.csv",),
+        out="new/t.png",
+    ),
+    "likelihoods": Command(
+        f"likelihoods --picture {{root}}/new/n.png {{root}}/{POINT}",
+        (POINT, f"{POINT}.json"),
+        out="new/n.png",
+    ),
+}

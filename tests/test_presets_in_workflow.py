@@ -1,0 +1,165 @@
+"""Presets as the workflow takes them: by any name, side by side, from the user's own copies."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from presets import ROOT, tiny_preset
+
+pytestmark = pytest.mark.slow
+
+
+class Workspace:
+    """A working directory and a folder of presets."""
+
+    def __init__(self, folder):
+        self.folder, self.presets = folder, folder / "config"
+        self.presets.mkdir()
+
+    def write(self, name, preset):
+        (self.presets / f"{name}.yaml").write_text(yaml.safe_dump(preset))
+
+    def run(self, *arguments, preset=None, succeeds=True):
+        named = [] if preset is None else [f"preset={preset}"]
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+                *("--directory", str(self.folder), "--profile", str(ROOT / "profiles/default")),
+                *("--cores", "1", *arguments, "--config", f"presets={self.presets}", *named),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            env={"PATH": Path(sys.executable).parent.as_posix() + ":/usr/bin:/bin"}
+            | {"PYTHONPATH": str(ROOT)},
+        )
+        assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path)
+
+
+@pytest.mark.parametrize("preset", ["mien", "", "1"])
+def test_a_preset_that_is_not_there_is_one_sentence_and_an_error(workspace, preset):
+    workspace.write("tiny", tiny_preset())
+    output = workspace.run("-n", "all", preset=preset, succeeds=False)
+    assert f"is not in {workspace.presets}, which has tiny" in output
+    assert "Traceback" not in output and "Error:\n" not in output
+
+
+def test_a_folder_without_presets_is_one_sentence_and_an_error(workspace):
+    output = workspace.run("-n", "all", succeeds=False)
+    assert f"there is no preset in {workspace.presets}" in output
+
+
+def test_a_preset_of_no_figures_is_one_sentence_and_an_error(workspace):
+    workspace.write("tiny", tiny_preset() | {"figures": {}, "quick": []})
+    output = workspace.run("-n", "all", preset="tiny", succeeds=False)
+    assert "preset tiny: nothing is named in its section figures" in output
+
+
+@pytest.mark.parametrize("name", ["mine (copy)", "a+b", "a(b", "a.b", "präset", "x=1@y-z"])
+def test_a_preset_may_be_called_what_files_are_called(workspace, name):
+    workspace.write(name, tiny_preset())
+    assert "figure" in workspace.run("-n", f"results/{name}/figures/figure3.pdf")
+    assert "summary" in workspace.run("-n", "all", preset=name)
+
+
+def test_a_preset_of_an_odd_name_is_made(workspace):
+    workspace.write("it's mine (copy)", tiny_preset())
+    workspace.write("mine (copy)", tiny_preset())
+    target = "results/mine (copy)/figures/figure2.pdf"
+    workspace.run(target)
+    assert (workspace.folder / target).exists()
+    assert "not in" in workspace.run("-n", "all", preset="it's mine (copy)", succeeds=False)
+
+
+def test_a_spoilt_preset_stops_its_own_run_alone(workspace):
+    workspace.write("tiny", tiny_preset())
+    workspace.write("other", tiny_preset() | {"seed": "none"})
+    workspace.run("-n", "results/tiny/figures/figure3.pdf")
+    workspace.run("-n", "all", preset="tiny")
+    for arguments in ({"preset": "other"}, {}):
+        target = "all" if arguments else "results/other/figures/figure3.pdf"
+        output = workspace.run("-n", target, **arguments, succeeds=False)
+        assert 'other.yaml: seed = "none" is not allowed: input should be a valid integer' in output
+        assert "InputFunctionException" not in output
+
+
+def archive(path, images):
+    """A file in the format of CIFAR-10 with so many images in each of its six members."""
+    records = np.random.default_rng(0).integers(0, 256, (6, images, 3073), dtype=np.uint8)
+    records[:, :, 0] = 0
+    names = [*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"]
+    with tarfile.open(path, "w:gz") as tar:
+        for name, record in zip(names, records, strict=True):
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = record.nbytes
+            tar.addfile(member, io.BytesIO(record.tobytes()))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def of_cifar(url, sha256):
+    preset = tiny_preset()
+    preset["downloads"] = {"cifar10": {"url": url, "sha256": sha256}}
+    preset["data"]["cifar10"] = {"source": "cifar10", "archive": "cifar10"}
+    preset["titles"]["cifar10"] = "CIFAR-10"
+    return preset
+
+
+def test_a_copy_of_paper_with_a_mirror_works_beside_it(workspace):
+    paper = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+    copy = workspace.folder / "cifar-10-binary.tar.gz"
+    digest = archive(copy, 8)
+    workspace.write("paper", paper)
+    paper["downloads"]["cifar10"] = {"url": copy.as_uri(), "sha256": digest}
+    needed = ["nll", "settings", "images"], ["quality", "metric", "reference_images"]
+    workspace.write("mirror", paper)
+    output = workspace.run("results/mirror/data/cifar10.npz", succeeds=False)
+    assert "experiments.a_scan_isotropic.nll.settings.images asks for 6144 test images" in output
+    assert not (workspace.folder / "results/mirror/data/cifar10.npz").exists()
+    paper["defaults"][needed[0][0]]["settings"]["images"] = 8
+    workspace.write("mirror", paper)
+    workspace.run("results/mirror/data/cifar10.npz")
+    with np.load(workspace.folder / "results/mirror/data/cifar10.npz") as made:
+        assert len(made["train"]) == 40 and len(made["test"]) == 8
+    assert "cifar-10-binary.tar.gz" in workspace.run("-n", "results/paper/data/cifar10.npz")
+
+
+def test_the_same_bytes_are_one_download_wherever_they_come_from(workspace):
+    copy = workspace.folder / "copy.tar.gz"
+    digest = archive(copy, 8)
+    # Nothing listens at port 9.
+    workspace.write("far", of_cifar("http://127.0.0.1:9/copy.tar.gz", digest))
+    workspace.write("near", of_cifar(copy.as_uri(), digest))
+    workspace.write("loose", of_cifar(copy.as_uri(), "unpublished"))
+    for name in ("near", "far", "loose"):
+        workspace.run(f"results/{name}/data/cifar10.npz")
+    folders = {path.parent.name for path in workspace.folder.glob("resources/downloads/*/copy*.gz")}
+    assert len(folders) == 2 and digest[:16] in folders
+    moved = of_cifar("http://127.0.0.1:9/elsewhere/copy.tar.gz", digest)
+    workspace.write("near", moved)
+    assert "Nothing to be done" in workspace.run("-n", "results/near/data/cifar10.npz")
+
+
+def test_more_images_than_there_are_stop_a_run_before_its_first_job(workspace):
+    workspace.write("tiny", tiny_preset())
+    workspace.run("results/tiny/data/natural16.npz")
+    record = workspace.folder / "results/tiny/data/natural16.npz.json"
+    images = json.loads(record.read_text())["images"]["test"]
+    preset = tiny_preset()
+    preset["defaults"]["nll"]["settings"]["images"] = images + 1
+    workspace.write("tiny", preset)
+    output = workspace.run("-n", "all", preset="tiny", succeeds=False)
+    assert f"nll.settings.images asks for {images + 1} test images, but " in output
+    assert f"natural16.npz has {images}" in output
