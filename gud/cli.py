@@ -34,7 +34,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "report": ("gud.webpage.report", "Write one page of a preset, with all its checks."),
         "watch": ("gud.planning.watch", "Show how far a preset is, from its files alone."),
         "bill": ("gud.planning.bill", "Count what a preset will cost before it runs."),
-        "evaluate-to": ("gud.evaluate.requested", "Evaluate likelihoods to a requested error."),
+        "evaluate-to": (
+            "gud.evaluate.requests.run",
+            "Evaluate likelihoods to a requested error.",
+        ),
         "verdict": ("gud.verdict.run", "Put the papers' claims to the test on what was measured."),
     },
     "Steps of the workflow": {
@@ -51,7 +54,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "gud.figures.pictures.likelihoods",
             "Show the likelihoods of an experiment image by image.",
         ),
-        "quality": ("gud.evaluate.quality", "Measure the quality of samples."),
+        "quality": ("gud.evaluate.quality.measure", "Measure the quality of samples."),
         "scale": ("gud.evaluate.scale", "Measure what Gaussians, PNG and WebP need."),
         "extend": ("gud.evaluate.extend", "Draw strips of image of any length (Figure 7)."),
         "reconstruct": ("gud.evaluate.reconstruct", "Reconstruct noised images (Figure 8)."),

@@ -5,9 +5,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from gud.config.sections.evaluation import Quality
-from gud.evaluate import frechet
-from gud.evaluate.extraction import extract_features
-from gud.evaluate.frechet import Moments
+from gud.evaluate.quality import frechet
+from gud.evaluate.quality.extraction import extract_features
+from gud.evaluate.quality.frechet import Moments
 
 RANDOM = {
     "extractor": "random",

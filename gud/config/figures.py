@@ -1,8 +1,8 @@
 """What every figure and table of a preset tells of itself before anything is computed.
 
-Each is one module of `gud.figures`, and a section of that name in the presets that make it: its
-settings, what it claims of its data, the files that it is drawn from, and the drawing. The preset
-reader, the workflow and the plans ask the sections, and name no figure.
+Each is one module of `gud.figures.paper` or `gud.figures.further`, and a section of that name in
+the presets that make it: its settings, what it claims of its data, the files that it is drawn from,
+and the drawing. The preset reader, the workflow and the plans ask the sections, and name no figure.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from gud.config.preset import Preset
 
-ROOM = "gud.figures"
-"""The package whose modules are the figures."""
+ROOMS = ("gud.figures.paper", "gud.figures.further")
+"""The packages whose modules are the figures, in the order in which they are listed."""
 COMPUTED = {"data", "grids", "settings", "sampling"}
 """Keys of a figure that make what it shows; the others say how it is shown."""
 BASIS_NAMES = {
@@ -225,19 +225,18 @@ class NamedFigures(Section):
 
 @functools.cache
 def figure_sections() -> dict[str, type[ShownSection]]:
-    """The section of every module of `gud.figures`, by its name; the paper's figures first."""
-    room = importlib.import_module(ROOM)
-    names = [module.name for module in pkgutil.iter_modules(room.__path__) if not module.ispkg]
+    """The section of every module of `ROOMS`, by its name; the paper's figures first."""
     found = {}
-    for name in sorted(names, key=lambda name: (not name.startswith("figure"), name)):
-        module = importlib.import_module(f"{ROOM}.{name}")
-        (found[name],) = (
-            member
-            for member in vars(module).values()
-            if isinstance(member, type)
-            and issubclass(member, ShownSection)
-            and member.__module__ == module.__name__
-        )
+    for room in map(importlib.import_module, ROOMS):
+        for name in sorted(module.name for module in pkgutil.iter_modules(room.__path__)):
+            module = importlib.import_module(f"{room.__name__}.{name}")
+            (found[name],) = (
+                member
+                for member in vars(module).values()
+                if isinstance(member, type)
+                and issubclass(member, ShownSection)
+                and member.__module__ == module.__name__
+            )
     return found
 
 

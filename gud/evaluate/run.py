@@ -34,7 +34,7 @@ from gud.devices import resolve_device
 from gud.errors import InputError
 from gud.evaluate.likelihood import likelihood_of_batches
 from gud.evaluate.receipts import write_receipt
-from gud.evaluate.requested import run_request
+from gud.evaluate.requests.run import run_request
 from gud.evaluate.samples import samples_of_batches
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load

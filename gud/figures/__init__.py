@@ -1,4 +1,4 @@
-"""Every module here is a figure, or a table, of its own name: see `gud.config.figures`.
+"""Every module of `paper` and of `further` is a figure, or a table, of its own name.
 
-`gud.figures.drawing` is what they share, `gud.figures.pictures` shows data sets and bases.
+See `gud.config.figures`. `drawing` is what they share, `pictures` shows data sets and bases.
 """

@@ -15,7 +15,7 @@ from gud.diffusion.bases.wavelets import Wavelet
 from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.strips import sliding_window
 from gud.errors import InputError
-from gud.figures.figure7 import window_fault
+from gud.figures.paper.figure7 import window_fault
 from gud.networks import build_network
 
 SIZES = st.sampled_from([8, 9, 12, 16, 24, 32])

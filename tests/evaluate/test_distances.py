@@ -11,10 +11,10 @@ import torch
 from quality_images import blurred, distance, noisy, settings
 from scipy.linalg import sqrtm
 
-from gud.evaluate import extraction, features, quality
-from gud.evaluate.frechet import Moments, jackknife_replicates, jackknife_stderr
-from gud.evaluate.frechet import distance as distance_of
-from gud.evaluate.neighbours import kernel_distance, precision_and_recall
+from gud.evaluate.quality import extraction, features, measure
+from gud.evaluate.quality.frechet import Moments, jackknife_replicates, jackknife_stderr
+from gud.evaluate.quality.frechet import distance as distance_of
+from gud.evaluate.quality.neighbours import kernel_distance, precision_and_recall
 
 if importlib.util.find_spec("torch_fidelity") is None:
     pytest.skip("torch-fidelity is not installed", allow_module_level=True)
@@ -127,7 +127,7 @@ def test_the_jackknife_error_is_the_spread_over_independent_samples_and_referenc
 def test_the_distance_needs_no_other_call_before_it():
     """torch-fidelity cannot be imported as it is beside a torchvision built for another torch."""
     program = (
-        "import numpy as np; from gud.evaluate.frechet import distance;"
+        "import numpy as np; from gud.evaluate.quality.frechet import distance;"
         "one = {'mu': np.zeros(2), 'sigma': np.eye(2)};"
         "assert abs(distance(one, one | {'mu': np.ones(2)}) - 2) < 1e-6"
     )
@@ -183,7 +183,7 @@ def test_every_quality_has_all_measures_on_equally_many_images(tmp_path, patches
     samples, reference, out = (tmp_path / name for name in ("s.npz", "r.npz", "q.json"))
     np.savez(samples, images=patches[0][:40])
     np.savez(reference, train=patches[1][:100], test=patches[1][:2])
-    quality.measure_quality(settings(stderr_groups=4), samples, reference, out)
+    measure.measure_quality(settings(stderr_groups=4), samples, reference, out)
     found = json.loads(out.read_text())
     assert found["kid_images"] == 40 and (found["images"], found["reference_images"]) == (40, 100)
     assert found["kid_stderr"] == jackknife_stderr(found["kid_replicates"])

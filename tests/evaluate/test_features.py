@@ -11,8 +11,8 @@ import torch
 from quality_images import settings
 
 from gud.errors import InputError
-from gud.evaluate import extraction, features
-from gud.evaluate.frechet import Moments
+from gud.evaluate.quality import extraction, features
+from gud.evaluate.quality.frechet import Moments
 from gud.provenance import sha256
 
 if importlib.util.find_spec("torch_fidelity") is None:

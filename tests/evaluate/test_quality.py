@@ -13,7 +13,7 @@ from quality_images import INCEPTION, RANDOM, distance, noisy
 
 from gud.config.sections.evaluation import Quality
 from gud.config.sections.validation import validate
-from gud.evaluate import features, quality
+from gud.evaluate.quality import features, measure
 
 if importlib.util.find_spec("torch_fidelity") is None:
     pytest.skip("torch-fidelity is not installed", allow_module_level=True)
@@ -29,12 +29,12 @@ def files(tmp_path, patches):
     np.savez(paths.samples, images=noisy(patches[0][:300], 8))
     np.savez(paths.data, train=patches[1], test=patches[0][300:])
 
-    def measure(changes, weights):
+    def run_measure(changes, weights):
         settings = validate(Quality, RANDOM | changes, "quality")
-        quality.measure_quality(settings, paths.samples, paths.data, paths.out, weights)
+        measure.measure_quality(settings, paths.samples, paths.data, paths.out, weights)
 
     def run(file: Path | None = None, **changes) -> int:
-        return status(measure, changes, file)
+        return status(run_measure, changes, file)
 
     paths.run = run
     return paths
@@ -98,7 +98,7 @@ def test_kept_statistics_of_a_changed_reference_are_not_used(files, patches):
 
 
 def test_reference_subset_is_drawn_by_the_seed_without_repeats():
-    drawn = [quality.choose(50, 20, seed, "data").tolist() for seed in (0, 0, 1)]
+    drawn = [measure.choose(50, 20, seed, "data").tolist() for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert drawn[0] == sorted(set(drawn[0])) and len(drawn[0]) == 20 and drawn[0] != list(range(20))
 

@@ -9,10 +9,10 @@ from gud.config.jobs import Evaluation
 from gud.config.sections.evaluation import Likelihood
 from gud.config.sections.points import parameters_of_point
 from gud.errors import InputError
-from gud.evaluate.allocation import Contrast, allocate, best_probes, variances
 from gud.evaluate.join import join
-from gud.evaluate.pilot import plan_request
-from gud.evaluate.requested import compute_request
+from gud.evaluate.requests.allocation import Contrast, allocate, best_probes, variances
+from gud.evaluate.requests.pilot import plan_request
+from gud.evaluate.requests.run import compute_request
 from gud.evaluate.shards import Shards
 
 SETTINGS = {

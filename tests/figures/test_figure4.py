@@ -8,7 +8,7 @@ from gud.config.sections.bases import HaarBasis, PlainBasis
 from gud.data.statistics import fit, save
 from gud.errors import InputError
 from gud.figures.drawing.draw import draw
-from gud.figures.figure4 import Source
+from gud.figures.paper.figure4 import Source
 from gud.provenance import read_record
 
 SIZE, B = 8, 0.5

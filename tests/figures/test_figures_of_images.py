@@ -14,7 +14,7 @@ from gud.errors import InputError
 from gud.evaluate.seams import seam_statistic
 from gud.figures.drawing.draw import draw
 from gud.figures.drawing.images import picture
-from gud.figures.figure7 import column_roles
+from gud.figures.paper.figure7 import column_roles
 from gud.provenance import read_record, write_record
 
 FIGURES = yaml.safe_load((ROOT / "config/demo.yaml").read_text())["figures"]

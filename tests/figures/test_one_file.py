@@ -74,8 +74,8 @@ def workspace(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "gud/figures/splits.py").write_text(FIGURE)
-    (tmp_path / "gud/figures/scans.py").write_text(TABLE)
+    (tmp_path / "gud/figures/further/splits.py").write_text(FIGURE)
+    (tmp_path / "gud/figures/further/scans.py").write_text(TABLE)
     preset = tiny_preset()
     preset["figures"] |= {
         "splits": {"data": "natural16", "bars": ["train", "test"]},

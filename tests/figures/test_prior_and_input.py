@@ -7,7 +7,7 @@ from figure_tables import LABELS, STAND_IN, drawn, section, texts
 
 from gud.errors import InputError
 from gud.figures.drawing.draw import draw
-from gud.figures.prior_and_input import difference
+from gud.figures.further.prior_and_input import difference
 
 A = (0.4, 1.0, 1.6)
 SEEDS = (0, 1, 2)

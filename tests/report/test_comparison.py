@@ -11,7 +11,7 @@ from presets import made_by
 from gud.config.preset import load_preset
 from gud.config.sections.points import point_name
 from gud.errors import InputError
-from gud.figures.sde_and_ode import SdeAndOde
+from gud.figures.further.sde_and_ode import SdeAndOde
 from gud.provenance import read_record, record_path, write_record
 from gud.report.comparison import MARKERS, as_markdown, compare
 from gud.report.origins import origins

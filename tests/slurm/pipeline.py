@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -76,13 +77,19 @@ class Pipeline:
 
     def ends(self, process: subprocess.Popen, log: str = "run.log") -> str:
         """What a process said that must end well."""
-        assert process.wait(timeout=500) == 0, self.said(log)
+        assert process.wait(timeout=1200) == 0, self.said(log)
         return self.said(log)
 
     def job(self, comment: str) -> str:
         """The id of the SLURM job that runs `rule_RULE_wildcards_VALUES`, "" if there is none."""
         jobs = self.cluster.run("squeue", "-h", "-t", "R,PD", "-o", "%i %k").splitlines()
         return next((job.split()[0] for job in jobs if job.split()[1] == comment), "")
+
+    def end_of(self, comment: str) -> float:
+        """When SLURM will end that job, in seconds since the epoch; 0 if it does not run."""
+        jobs = self.cluster.run("squeue", "-h", "-t", "R", "-o", "%e %k").splitlines()
+        ends = (job.split()[0] for job in jobs if job.split()[1] == comment)
+        return max((datetime.fromisoformat(end).timestamp() for end in ends), default=0.0)
 
     def payload(self, out: str) -> int | None:
         """The id of the process `python -m gud ... --out OUT`, None if there is none."""

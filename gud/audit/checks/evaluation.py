@@ -25,7 +25,7 @@ from gud.config.sections.validation import validate
 from gud.data import datasets
 from gud.errors import InputError
 from gud.evaluate.likelihood import choose_images
-from gud.evaluate.quality import measure_quality
+from gud.evaluate.quality.measure import measure_quality
 from gud.evaluate.samples import variance_error
 from gud.evaluate.scale import measure_scale
 from gud.evaluate.shards import Arrays, digest, fingerprint

@@ -56,7 +56,7 @@ class Likelihood(Section):
             t = 0, and `bound`, the variational bound.
         bound_times: network evaluations for each of the `BOUND_REPLICATES` of the bound.
         stderr: requested of every level, in bits/dim; images and probes are then the most that may
-            be taken, and steps and tolerances the coarsest; see `gud.evaluate.requested`.
+            be taken, and steps and tolerances the coarsest; see `gud.evaluate.requests.run`.
         stderr_of_difference: requested of the differences to standard diffusion, or to the first
             point where that is none.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from gud.evaluate.features import load_torch_fidelity
+from gud.evaluate.quality.features import load_torch_fidelity
 
 Features = Float[Tensor, "images features"]
 Replicates = dict[str, list[float]]

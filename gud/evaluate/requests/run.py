@@ -34,8 +34,8 @@ from gud.devices import resolve_device
 from gud.errors import InputError
 from gud.evaluate.join import join
 from gud.evaluate.likelihood import likelihood_of_batches
-from gud.evaluate.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.receipts import write_receipt
+from gud.evaluate.requests.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load
 from gud.planning.costs import count

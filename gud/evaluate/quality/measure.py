@@ -27,16 +27,16 @@ from gud.config.jobs import get_experiment
 from gud.config.sections.evaluation import Quality
 from gud.data import datasets
 from gud.errors import InputError
-from gud.evaluate import features
-from gud.evaluate.extraction import extract_features
-from gud.evaluate.frechet import (
+from gud.evaluate.quality import features
+from gud.evaluate.quality.extraction import extract_features
+from gud.evaluate.quality.frechet import (
     Features,
     Moments,
     distance,
     jackknife_replicates,
     jackknife_stderr,
 )
-from gud.evaluate.neighbours import MOST, kernel_distance, precision_and_recall
+from gud.evaluate.quality.neighbours import MOST, kernel_distance, precision_and_recall
 from gud.provenance import atomic, sha256, write_record
 from gud.randomness import Stream
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from gud.config.sections.evaluation import Quality
-from gud.evaluate.features import make_extractor
-from gud.evaluate.frechet import Features
+from gud.evaluate.quality.features import make_extractor
+from gud.evaluate.quality.frechet import Features
 
 log = logging.getLogger(__name__)
 

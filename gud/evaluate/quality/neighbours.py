@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from gud.evaluate.features import load_torch_fidelity
-from gud.evaluate.frechet import Features, Replicates
+from gud.evaluate.quality.features import load_torch_fidelity
+from gud.evaluate.quality.frechet import Features, Replicates
 
 MOST = 5000
 """Images of either set, whose kernels are held at once."""

@@ -14,7 +14,7 @@ from gud.config.jobs import Evaluation
 from gud.config.sections.evaluation import PILOT_IMAGES, Likelihood
 from gud.config.sections.points import point_name
 from gud.errors import InputError
-from gud.evaluate.allocation import Contrast, Errors, allocate, variances
+from gud.evaluate.requests.allocation import Contrast, Errors, allocate, variances
 from gud.evaluate.shards import Evaluate
 from gud.progress import progress
 from gud.report.points import standard_parameters

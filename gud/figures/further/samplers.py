@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gud.config.figures import Labels, TableFigureSection
-from gud.figures.sde_and_ode import SdeAndOde
+from gud.figures.further.sde_and_ode import SdeAndOde
 
 if TYPE_CHECKING:
     import pandas as pd
