@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from training_runs import make_files, start
+from training_runs import complete, make_files
 from workspace import Workspace
 
 SHARED = ["cluster", "finished", "uninterrupted"]
@@ -33,9 +33,7 @@ def files(tmp_path_factory) -> tuple[Path, Path]:
 def uninterrupted(files, tmp_path_factory) -> Path:
     """The folder of a training that nothing disturbed."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    process = start(files, folder)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    complete(files, folder)
     return folder
 
 

@@ -123,6 +123,13 @@ def start(
     )
 
 
+def complete(files, folder: Path, **options: Any) -> None:
+    """Run the real program to its end."""
+    process = start(files, folder, **options)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+
+
 def run(files, folder: Path, **changes) -> int:
     return main(arguments(files, folder / "model.safetensors", run_settings(**changes)))
 

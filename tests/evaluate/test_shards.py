@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from columns import untrained
 from commands import gud, status
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +14,6 @@ from gud.config.sections.points import parameters_of_point
 from gud.errors import InputError
 from gud.evaluate.join import join
 from gud.evaluate.run import run_job
-from gud.evaluate.samples import samples_of_batches
 from gud.evaluate.shards import Shards, compute_shards
 from gud.provenance import read_record, write_record
 
@@ -194,17 +192,6 @@ def test_a_job_is_named_by_what_it_computes():
     four, five = evaluation(images=8), evaluation([*evaluation().points, "a=1.5_r=0"], images=8)
     assert list(four.jobs(2)) == list(five.jobs(2))[:2]
     assert not set(four.jobs(2)) & set(evaluation(images=8, steps=3).jobs(2))
-
-
-def test_samples_of_a_model_make_sound_shards(tmp_path, model):
-    settings = evaluation(("b=0.5",), method="euler_maruyama")
-    out = tmp_path / "samples/jobs/sampled.json"
-    evaluate = samples_of_batches(untrained(), settings)
-    run_job(settings, {"b=0.5": (0, 10)}, evaluate, inputs=[model], out=out, device="cpu")
-    join(Shards.of(settings, "b=0.5", tmp_path / "samples/b=0.5.npz", [model]))
-    with np.load(tmp_path / "samples/b=0.5.npz") as arrays:
-        assert arrays["images"].shape == (10, 3, 8, 8)
-        assert arrays["variance_bias"].shape == arrays["evaluations"].shape == (3,)
 
 
 @pytest.mark.parametrize("preset", ["demo", "paper"])

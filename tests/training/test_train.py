@@ -12,6 +12,7 @@ from commands import gud
 from safetensors.torch import load_file, save_file
 from training_runs import (
     RUN,
+    complete,
     losses,
     run,
     start,
@@ -30,7 +31,6 @@ from gud.provenance import read_record, sha256
 
 pytestmark = pytest.mark.slow
 
-KILLS = 10
 PSLD = {
     "name": "psld",
     "Gamma": 0.01,
@@ -41,24 +41,29 @@ PSLD = {
 }
 
 
-def test_a_run_killed_ten_times_ends_with_the_bits_of_an_uninterrupted_one(
-    files, uninterrupted, tmp_path
+@pytest.mark.parametrize(("process", "kills"), [("ou", 10), (PSLD, 3)], ids=["ou", "psld"])
+def test_a_run_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
+    files, uninterrupted, tmp_path, process, kills
 ):
+    changes = {"model": RUN["model"] | {"process": process}}
+    straight, out = tmp_path / "straight", tmp_path / "killed"
+    if process == RUN["model"]["process"]:
+        straight = uninterrupted
+    else:
+        complete(files, straight, changes=changes)
     moments = random.Random(0)
     killed = 0
-    for _ in range(KILLS):
-        process = start(files, tmp_path)
-        wait_for_checkpoints(process, tmp_path, moments.randint(0, 2))
+    for _ in range(kills):
+        running = start(files, out, changes=changes)
+        wait_for_checkpoints(running, out, moments.randint(0, 2))
         time.sleep(moments.uniform(0, 0.05))
-        process.kill()
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
-    assert killed > KILLS // 2
-    process = start(files, tmp_path)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert weights(tmp_path) == weights(uninterrupted)
-    assert losses(tmp_path) == losses(uninterrupted)
+        running.kill()
+        running.communicate()
+        killed += running.returncode == -signal.SIGKILL
+    assert killed > kills // 2
+    complete(files, out, changes=changes)
+    assert weights(out) == weights(straight)
+    assert losses(out) == losses(straight)
 
 
 def test_training_lowers_the_loss(uninterrupted):

@@ -1,0 +1,73 @@
+import hashlib
+
+import numpy as np
+import pytest
+from columns import SIZE, untrained
+from presets import made_by
+
+from gud.config.jobs import Evaluation
+from gud.config.sections.evaluation import Likelihood, Sampling
+from gud.config.sections.points import parameters_of_point
+from gud.evaluate.join import join
+from gud.evaluate.run import evaluator, run_job
+from gud.evaluate.shards import Shards
+
+PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
+PROCESSES = {
+    "ou": "ou",
+    "psld": PSLD | {"clock": "snr", "matching": "hybrid"},
+}
+SHARED = {"images": 10, "batch_size": 4, "rtol": 0.1, "atol": 0.1, "precision": "float32"}
+SAMPLES = Sampling(
+    **SHARED,
+    method="euler_maruyama",
+    grid="uniform",
+    steps=2,
+    noise_free_last_step=True,
+    denoise=False,
+)
+BITS = Likelihood(
+    **SHARED, probes=2, method="tsit5", steps=None, coordinates="components", start="data"
+)
+POINT = "b=0.5"
+CUTS = {"one": [(0, 10)], "several": [(4, 8), (8, 10), (0, 4)]}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """What stands for a model file, and a data set."""
+    model, data = tmp_path / "model.safetensors", tmp_path / "data.npz"
+    model.write_bytes(b"weights")
+    images = np.random.default_rng(0).integers(0, 256, (12, 3, SIZE, SIZE)).astype(np.uint8)
+    np.savez(data, train=images, test=images)
+    return [model, data]
+
+
+def evaluated(folder, settings, process, files, cut):
+    """The artefact of a point whose images were computed in jobs, each by a model of its own."""
+    points = {POINT: parameters_of_point(POINT)}
+    work = Evaluation("scan", made_by(), 3, "made", points, settings)
+    for number, images in enumerate(cut):
+        evaluate = evaluator(work, untrained(process=process), files[1])
+        out = folder / f"made/jobs/{number}.json"
+        run_job(work, {POINT: images}, evaluate, inputs=files, out=out, device="cpu")
+    out = folder / f"made/{POINT}.npz"
+    join(Shards.of(work, POINT, out, files))
+    return out
+
+
+def test_samples_of_a_model_make_sound_shards(tmp_path, files):
+    out = evaluated(tmp_path, SAMPLES, "ou", files, CUTS["one"])
+    with np.load(out) as arrays:
+        assert arrays["images"].shape == (10, 3, SIZE, SIZE)
+        assert arrays["variance_bias"].shape == arrays["evaluations"].shape == (3,)
+
+
+@pytest.mark.parametrize("settings", [SAMPLES, BITS], ids=["samples", "likelihoods"])
+@pytest.mark.parametrize("process", PROCESSES)
+def test_jobs_change_no_bit_of_what_a_model_gives(tmp_path, files, process, settings):
+    digests = set()
+    for name, cut in CUTS.items():
+        out = evaluated(tmp_path / name, settings, PROCESSES[process], files, cut)
+        digests.add(hashlib.sha256(out.read_bytes()).hexdigest())
+    assert len(digests) == 1
