@@ -54,6 +54,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "gud.figures.pictures.likelihoods",
             "Show the likelihoods of an experiment image by image.",
         ),
+        "steps": ("gud.figures.pictures.steps", "Show where the ODE of likelihoods steps."),
+        "samples": ("gud.figures.pictures.samples", "Show the first samples of an experiment."),
         "quality": ("gud.evaluate.quality.measure", "Measure the quality of samples."),
         "scale": ("gud.evaluate.scale", "Measure what Gaussians, PNG and WebP need."),
         "extend": ("gud.evaluate.extend", "Draw strips of image of any length (Figure 7)."),

@@ -133,11 +133,18 @@ def measured(preset: Preset, experiment: str) -> list[str]:
     return paths.point_files([experiment], "nll", get_experiment(preset, experiment).nll.grids)
 
 
+def drawn(preset: Preset, experiment: str) -> list[str]:
+    """The samples of an experiment at all its points."""
+    return paths.point_files(
+        [experiment], "samples", get_experiment(preset, experiment).quality.grids
+    )
+
+
 def pictures(preset: Preset) -> list[str]:
     """What there is to see of the data, and of the experiments that figures and tables show.
 
-    Of these the bases that they are fitted to, the course of their training, and likelihoods that
-    are computed for a table in any case.
+    Of these the bases that they are fitted to, the course of their training, and likelihoods and
+    samples that are computed for a table in any case.
     """
     experiments = preset.experiments.values()
     centred = {paths.data_file(one.data, "png") for one in experiments}
@@ -150,5 +157,11 @@ def pictures(preset: Preset) -> list[str]:
         name for figure in figures if isinstance(figure, TableSection) for name in figure.shown()
     }
     courses = {paths.course_picture(name) for name in shown}
-    likely = {paths.likelihoods_picture(name) for name in tabled if measured(preset, name)}
-    return sorted(centred | spectra | courses | likely)
+    likely = {
+        picture(name)
+        for name in tabled
+        if measured(preset, name)
+        for picture in (paths.likelihoods_picture, paths.steps_picture)
+    }
+    sampled = {paths.samples_picture(name) for name in tabled if drawn(preset, name)}
+    return sorted(centred | spectra | courses | likely | sampled)

@@ -52,6 +52,14 @@ def likelihoods_picture(experiment: str) -> str:
     return f"{experiment}/nll.png"
 
 
+def steps_picture(experiment: str) -> str:
+    return f"{experiment}/steps.png"
+
+
+def samples_picture(experiment: str) -> str:
+    return f"{experiment}/samples.png"
+
+
 def point_file(experiment: str, quantity: str, point: str, suffix: str = "npz") -> str:
     return f"{experiment}/{quantity}/{point}.{suffix}"
 

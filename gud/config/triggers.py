@@ -46,6 +46,12 @@ def point(preset: Preset, experiment: str, quantity: str, point: str) -> str:
     return json.dumps(record, sort_keys=True)
 
 
+def likelihoods(preset: Preset, experiment: str) -> str:
+    """Of the likelihoods at all points."""
+    evaluation = get_evaluation(preset, experiment, "nll")
+    return json.dumps([evaluation.record(point) for point in evaluation.points], sort_keys=True)
+
+
 def strips(preset: Preset, experiment: str, point: str) -> str:
     return strip_job(preset, experiment, point).model_dump_json()
 

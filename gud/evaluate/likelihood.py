@@ -27,6 +27,7 @@ from gud.diffusion.likelihood import (
     noise_data,
     variational_bound,
 )
+from gud.diffusion.samplers import Denoiser
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
 from gud.evaluate.shards import Arrays, Evaluate
@@ -50,6 +51,7 @@ def image_bits(
     start: Literal["data", "noised"] = "data",
     precision: Precision = "float32",
     seed: int = 0,
+    denoiser: Denoiser | None = None,
 ) -> tuple[Float[Tensor, "batch probes"], int]:
     """Bits/dim of 8-bit images, one estimate a probe, and the network evaluations of an image.
 
@@ -65,6 +67,7 @@ def image_bits(
             prescribes there, for a bound. Auxiliary numbers are drawn with either, for a bound.
         precision: `float32`, or `tf32` on GPUs that have it.
         seed: of dequantisation and probes.
+        denoiser: in place of the model's own prediction of eps.
     """
     device, index = model.device, range(len(images)) if index is None else index
 
@@ -81,7 +84,7 @@ def image_bits(
     standardised = coordinates == "standardised"
     with float32_precision(precision):
         result = log_likelihood(
-            model.eps,
+            denoiser or model.eps,
             schedule,
             model.process,
             z,

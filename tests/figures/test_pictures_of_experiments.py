@@ -3,9 +3,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from gud.diffusion.schedules import column_schedule
 from gud.figures.pictures.course import draw_course
 from gud.figures.pictures.likelihoods import draw_likelihoods
+from gud.figures.pictures.samples import GAP, SHOWN, draw_samples
+from gud.figures.pictures.steps import draw_steps, times_of
 from gud.report.points import LikelihoodPoint
 
 
@@ -37,3 +41,30 @@ def test_the_course_of_a_training_shows_what_its_table_holds():
     _, norm, rate = draw_course(table, "test").axes
     assert norm.lines[0].get_ydata().tolist() == [0.5, 0.4]
     assert rate.lines[0].get_ydata().tolist() == [1e-4, 2e-4]
+
+
+def test_every_point_has_a_row_of_its_first_samples_pixel_by_pixel():
+    images = np.random.default_rng(0).integers(0, 256, (SHOWN + 3, 3, 4, 4), dtype=np.uint8)
+    first, second = draw_samples({"a=10_r=0": images[::-1], "a=2_r=0": images}, "test").axes
+    assert [first.get_ylabel(), second.get_ylabel()] == ["a=2, r=0", "a=10, r=0"]
+    shown = first.images[0].get_array()
+    assert shown.shape == (4, SHOWN * (4 + GAP) - GAP, 3)
+    last = shown[:, -4:] * 255
+    np.testing.assert_allclose(last, np.moveaxis(images[SHOWN - 1], 0, -1))
+
+
+def test_the_times_of_noising_states_are_found_again_by_the_mean_of_gamma():
+    schedule = column_schedule(torch.arange(8), 0.5, -7.0, 4.0)
+    times = torch.linspace(0, 1, 37, dtype=torch.float64)
+    gamma = schedule.gamma(times).mean(-1).numpy()
+    np.testing.assert_allclose(times_of(schedule, gamma), times, atol=1e-6)
+
+
+def test_every_evaluation_of_the_network_is_one_mark_and_is_counted():
+    times = {"a=1_r=0": np.array([0.0, 0.305, 1.0]), "a=2_r=0": np.array([0.5])}
+    above, below = draw_steps(times, "test", "tsit5").axes
+    counted = {round(bar.get_x(), 2): bar.get_height() for bar in above.patches}
+    assert sum(counted.values()) == 4
+    assert counted[0.3] == counted[0.5] == 1
+    marks = [line.get_positions() for line in below.collections]
+    assert [list(line) for line in marks] == [[0.0, 0.305, 1.0], [0.5]]

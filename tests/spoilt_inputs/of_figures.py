@@ -1,6 +1,6 @@
 """The drawing of each figure."""
 
-from spoilt_command import DATA, FITTED, POINT, PRESET, SAMPLES, TABLE, B, Command
+from spoilt_command import DATA, FITTED, MODEL, POINT, PRESET, SAMPLES, TABLE, B, Command
 
 COMMANDS = {
     "figure2": Command(
@@ -53,5 +53,16 @@ COMMANDS = {
         f"likelihoods --picture {{root}}/new/n.png {{root}}/{POINT}",
         (POINT, f"{POINT}.json"),
         out="new/n.png",
+    ),
+    "samples": Command(
+        f"samples --picture {{root}}/new/s.png {{root}}/{SAMPLES}",
+        (SAMPLES, f"{SAMPLES}.json"),
+        out="new/s.png",
+    ),
+    "steps": Command(
+        f"steps {PRESET} --experiment iso --model {{root}}/{MODEL} --data {{root}}/{DATA} "
+        "--picture {root}/new/s.png",
+        (MODEL, DATA),
+        out="new/s.png",
     ),
 }

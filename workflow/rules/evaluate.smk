@@ -68,6 +68,58 @@ rule likelihoods:
         "python -m gud --log {log:q} likelihoods --picture {output:q} {input:q}"
 
 
+rule steps:
+    input:
+        model="<results>/{preset}/{experiment}/model.safetensors",
+        data=files(inputs.data),
+    output:
+        report(
+            "<results>/{preset}/{experiment}/steps.png",
+            caption="../report/steps.rst",
+            category="{preset}",
+            subcategory="Likelihoods",
+        ),
+    log:
+        "<results>/{preset}/logs/{experiment}/steps.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/steps.tsv"
+    conda:
+        "../../environment.yml"
+    threads: compute("threads")
+    resources:
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
+    params:
+        preset=preset_file,
+        settings=ask(triggers.likelihoods),
+    shell:
+        "python -m gud --log {log:q} steps --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --model {input.model:q} --data {input.data:q}"
+        " --picture {output:q}"
+
+
+rule samples:
+    input:
+        files(inputs.drawn),
+    output:
+        report(
+            "<results>/{preset}/{experiment}/samples.png",
+            caption="../report/samples.rst",
+            category="{preset}",
+            subcategory="Samples",
+        ),
+    log:
+        "<results>/{preset}/logs/{experiment}/samples.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/samples.tsv"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m gud --log {log:q} samples --picture {output:q} {input:q}"
+
+
 rule quality:
     input:
         samples="<results>/{preset}/{experiment}/samples{sampler}/{point}.npz",

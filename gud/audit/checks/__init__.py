@@ -3,7 +3,7 @@
 A kind is a function from an artefact to its checks, entered under the pattern of its path.
 """
 
-from gud.audit.checks import data, evaluation, report, training
+from gud.audit.checks import data, evaluation, pictures, report, training
 from gud.audit.checks.check import KINDS, Artefact, Check, Kind, Run, kind_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "data",
     "evaluation",
     "kind_of",
+    "pictures",
     "report",
     "training",
 ]

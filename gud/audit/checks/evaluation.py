@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gud.audit.checks.check import Artefact, Check, kind, leaves, near, prescribed, same_file
+from gud.audit.checks.check import Artefact, Check, kind, leaves, near, prescribed
 from gud.audit.checks.training import EXPERIMENT
 from gud.config.jobs import (
     batches_in_job,
@@ -29,7 +29,6 @@ from gud.evaluate.quality.measure import measure_quality
 from gud.evaluate.samples import variance_error
 from gud.evaluate.scale import measure_scale
 from gud.evaluate.shards import Arrays, digest, fingerprint
-from gud.figures.pictures import likelihoods
 from gud.model import load
 from gud.provenance.places import path_of
 from gud.report.points import NOT_NPZ, read_likelihood
@@ -146,13 +145,6 @@ def likelihood(artefact: Artefact) -> Iterator[Check]:
     yield Check("the network was evaluated", bool((point.evaluations > 0).all()))
     yield from joins_shards(artefact, arrays)
     yield as_asked(artefact)
-
-
-@kind("picture of likelihoods", rf"{EXPERIMENT}/nll\.png")
-def picture(artefact: Artefact) -> Iterator[Check]:
-    again = artefact.run.folder(f"likelihoods {artefact.names['experiment']}") / "nll.png"
-    likelihoods.main.callback(picture=again, points=tuple(artefact.inputs))  # type: ignore[misc]
-    yield same_file("it is drawn again to the same bytes", artefact.path, again, artefact.record)
 
 
 @kind("samples", rf"{EXPERIMENT}/{DRAWN}/{POINT}\.npz")

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 import pandas as pd
 import torch
 
-from gud.audit.checks.check import Artefact, Check, kind, near, prescribed, same_file
+from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
 from gud.config.jobs import training_job
 from gud.data import statistics
 from gud.errors import InputError
-from gud.figures.pictures import course
 from gud.model import Model, load
 from gud.provenance import read_record
 from gud.training.checkpoint import read_checkpoint, ungroup
@@ -123,13 +122,6 @@ def curve(artefact: Artefact) -> Iterator[Check]:
         made = read_record(trained)
         different = [key for key in keys if made.get(key) != artefact.record.get(key)]
         yield Check("it is of the training of the model", not different, ", ".join(different))
-
-
-@kind("picture of a training", rf"{EXPERIMENT}/training\.png")
-def picture(artefact: Artefact) -> Iterator[Check]:
-    again = artefact.run.folder(f"course {artefact.names['experiment']}") / "training.png"
-    course.main.callback(table=artefact.input(".csv"), picture=again)  # type: ignore[misc]
-    yield same_file("it is drawn again to the same bytes", artefact.path, again, artefact.record)
 
 
 @kind("checkpoint", rf"{EXPERIMENT}/checkpoints/step-(?P<step>\d+)\.safetensors", recorded=False)

@@ -1,0 +1,52 @@
+"""Checks of the pictures of experiments: each is drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from gud.audit.checks.check import Artefact, Check, kind, same_file
+from gud.audit.checks.training import EXPERIMENT
+from gud.errors import InputError
+from gud.figures.pictures import course, likelihoods, samples, steps
+
+
+def redrawn(artefact: Artefact, command: click.Command, **options: Any) -> Check:
+    """Whether the command that drew a picture gives its bytes again."""
+    again = artefact.run.folder(artefact.names["experiment"]) / artefact.path.name
+    assert command.callback
+    command.callback(picture=again, **options)
+    return same_file("it is drawn again to the same bytes", artefact.path, again, artefact.record)
+
+
+@kind("picture of a training", rf"{EXPERIMENT}/training\.png")
+def of_training(artefact: Artefact) -> Iterator[Check]:
+    yield redrawn(artefact, course.main, table=artefact.input(".csv"))
+
+
+@kind("picture of likelihoods", rf"{EXPERIMENT}/nll\.png")
+def of_likelihoods(artefact: Artefact) -> Iterator[Check]:
+    yield redrawn(artefact, likelihoods.main, points=tuple(artefact.inputs))
+
+
+@kind("picture of samples", rf"{EXPERIMENT}/samples\.png")
+def of_samples(artefact: Artefact) -> Iterator[Check]:
+    yield redrawn(artefact, samples.main, points=tuple(artefact.inputs))
+
+
+@kind("picture of steps", rf"{EXPERIMENT}/steps\.png")
+def of_steps(artefact: Artefact) -> Iterator[Check]:
+    try:
+        yield redrawn(
+            artefact,
+            steps.main,
+            preset=artefact.run.named,
+            experiment=artefact.names["experiment"],
+            model=artefact.input(".safetensors"),
+            data=artefact.input(".npz"),
+            device=None,
+        )
+    except InputError as error:
+        yield Check("the preset has its experiment", False, str(error), stale=True)
