@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 from commands import gud
 from presets import ROOT
 
 from gud.audit.chain import audit
 from gud.audit.root import root_hash
-from gud.provenance import read_record
+from gud.provenance import read_record, sha256
 
 pytestmark = pytest.mark.slow
 ROW = ("a=1", "prior=isotropic")
@@ -148,7 +149,7 @@ def test_two_runs_are_compared_but_for_what_a_clock_says(finished, copy, capsys)
     (second / "figures/figure3.png").unlink()
     assert gud("compare", first, second) == 2
     out = capsys.readouterr().out
-    assert "BROKEN   a_scan_isotropic/training.csv  loss (up to" in out
+    assert "BROKEN   a_scan_isotropic/training.csv  loss (by" in out
     assert "BROKEN   figures/figure3.png  not made the second time" in out
     assert re.search(r"^\| figure \| 10 \| the same \| 9 \| 0 \| 1 \| 0 \| BROKEN \|$", out, re.M)
     curve.write_text("\n".join([head, *slower]) + "\n")
@@ -158,11 +159,29 @@ def test_two_runs_are_compared_but_for_what_a_clock_says(finished, copy, capsys)
     assert "BROKEN   figures/figure3.png  not made the first time" in capsys.readouterr().out
 
 
-def test_between_other_machines_nothing_is_promised(finished, copy, capsys):
+def test_between_machines_what_has_the_same_inputs_is_promised_to_a_tolerance(
+    finished, copy, capsys
+):
     first, second = (one.folder / "results/tiny" for one in (finished, copy))
-    table = second / "tables/figure3.csv"
-    table.write_text(table.read_text().replace("8.0", "9.0"))
-    record = read_record(table)
-    table.with_name("figure3.csv.json").write_text(json.dumps(record | {"machine": "another"}))
-    assert gud("compare", first, second) == 0
-    assert "differs  tables/figure3.csv" in capsys.readouterr().out
+    path = "a_scan_isotropic/nll/a=1_r=0.npz"
+    with np.load(first / path) as arrays:
+        known = dict(arrays)
+
+    def deviating(by, **changes):
+        """The status and the outcome if another machine had found another likelihood."""
+        np.savez(second / path, **known | {"bits_per_dim": known["bits_per_dim"] * (1 + by)})
+        record = read_record(first / path) | {"sha256": sha256(second / path)} | changes
+        (second / f"{path}.json").write_text(json.dumps(record))
+        status = gud("compare", first, second)
+        return status, capsys.readouterr().out
+
+    status, out = deviating(1e-5, machine="another")
+    assert (status, "differs  " in out) == (0, True)
+    assert re.search(
+        r"^\| likelihood \| .*the same for \d+, to 0.001 for 1 \|.* kept \|$", out, re.M
+    )
+    assert deviating(1e-2, machine="another")[0] == 2
+    assert deviating(1e-5)[0] == 2
+    others = dict.fromkeys(read_record(first / path)["inputs"], "0" * 64)
+    status, out = deviating(1e-2, machine="another", inputs=others)
+    assert (status, "none for 1" in out) == (0, True)

@@ -30,7 +30,9 @@ class Workspace:
         ]
 
     def run(self, *arguments, succeeds=True):
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=500)
+        done = subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=1500
+        )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == succeeds, output
         return output

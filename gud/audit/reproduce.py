@@ -1,14 +1,18 @@
 """Compare two runs of a preset, artefact by artefact.
 
 On one kind of machine, with one number of threads and the same packages, everything is promised to
-the last bit but what a clock says: seconds, and what is computed from them. Between others nothing
-is promised: other kernels add in another order, and training carries that on. What differs is
-listed all the same.
+the last bit but what a clock says: seconds, and what is computed from them. Between others kernels
+add in another order. What is computed from inputs of the same bytes is then promised to a tolerance
+(`TOLERANCE`), for the kinds of artefacts that carry such rounding on without enlarging it; training
+enlarges it, so that of models, and of all that is made from them, nothing is promised. What differs
+is listed all the same.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +36,14 @@ CLOCK = ("seconds", "images_per_second", "hours")
 """Endings of columns and keys that a clock fills."""
 SAME = ("machine", "device", "packages", "threads")
 """What two records must say alike for a promise."""
+TOLERANCE = {
+    "data set": 0.0,
+    "likelihood": 1e-3,
+    "quality": 1e-3,
+    "scale": 1e-6,
+    "table": 1e-3,
+}
+"""Of kinds of artefacts, between machines: deviations in units of the largest value of an array."""
 COLUMNS = (
     "artefact",
     "number",
@@ -51,20 +63,24 @@ class Outcome:
     Args:
         path: below the results of each.
         kind: of artefact.
-        promised: whether it had to be the same.
+        promised: the largest deviation there may be; None if nothing was promised.
         difference: between the two; empty if there is none.
+        deviation: the largest, in units of the largest value.
         missing: which of the two runs has not made it; None if both have.
     """
 
     path: str
     kind: str
-    promised: bool
+    promised: float | None
     difference: str
+    deviation: float = math.inf
     missing: Literal["first", "second"] | None = None
 
     @property
     def kept(self) -> bool:
-        return not (self.promised and self.difference)
+        if self.promised is None or not self.difference:
+            return True
+        return self.promised > 0 and self.deviation <= self.promised
 
     def __str__(self) -> str:
         state = "same" if not self.difference else "differs" if self.kept else "BROKEN"
@@ -94,16 +110,21 @@ def contents(path: Path) -> dict[str, Any]:
     return {"bytes": path.read_bytes()}
 
 
-def difference(first: Path, second: Path) -> str:
-    """What two files do not share; empty if nothing."""
+def difference(first: Path, second: Path) -> tuple[str, float]:
+    """What two files do not share, empty if nothing, and the largest deviation of their numbers."""
     try:
         one, other = contents(first), contents(second)
     except (*NOT_NPZ, SafetensorError, RecursionError) as error:
-        return f"one of them cannot be read: {' '.join(str(error).split())}"
+        return f"one of them cannot be read: {' '.join(str(error).split())}", math.inf
     if one.keys() != other.keys():
-        return f"other names: {', '.join(sorted(one.keys() ^ other.keys())[:3])}"
-    parts = [name for name in one if not _equal(one[name], other[name])]
-    return ", ".join(f"{name}{_deviation(one[name], other[name])}" for name in parts[:3])
+        return f"other names: {', '.join(sorted(one.keys() ^ other.keys())[:3])}", math.inf
+    parts = {
+        name: deviation(one[name], other[name])
+        for name in one
+        if not _equal(one[name], other[name])
+    }
+    told = [f"{name} (by {part:.2g})" if part < math.inf else name for name, part in parts.items()]
+    return ", ".join(told[:3]), max(parts.values(), default=0.0)
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -115,17 +136,25 @@ def _equal(one: Any, other: Any) -> bool:
     return one == other
 
 
-def _deviation(one: Any, other: Any) -> str:
+def deviation(one: Any, other: Any) -> float:
+    """The largest, in units of the largest value of the first; infinite if they are not alike."""
     one, other = np.asarray(one), np.asarray(other)
     if {one.dtype.kind, other.dtype.kind} != {"f"} or one.shape != other.shape:
-        return ""
-    return f" (up to {np.nanmax(np.abs(one - other), initial=0.0):.2g})"
+        return math.inf
+    if not np.array_equal(np.isfinite(one), np.isfinite(other)):
+        return math.inf
+    finite = np.isfinite(one)
+    most = np.abs(one[finite]).max(initial=0.0)
+    return float(np.abs(one[finite] - other[finite]).max(initial=0.0) / (most or 1.0))
 
 
-def comparable(first: Path, second: Path) -> bool:
-    """Whether two artefacts were made by machines and versions of which the same is promised."""
-    records = [read_any(path) or {} for path in (first, second)]
-    return all(records[0].get(key) == records[1].get(key) for key in SAME)
+def promise(kind: str, first: Path, second: Path) -> float | None:
+    """How much two artefacts of a kind may deviate; None if nothing is promised of them."""
+    one, other = (read_any(path) or {} for path in (first, second))
+    if all(one.get(key) == other.get(key) for key in SAME):
+        return 0.0
+    inputs = [list(record.get("inputs", {}).values()) for record in (one, other)]
+    return TOLERANCE.get(kind) if inputs[0] == inputs[1] else None
 
 
 def compare(first: Path, second: Path, part: bool = False) -> Iterator[Outcome]:
@@ -139,11 +168,22 @@ def compare(first: Path, second: Path, part: bool = False) -> Iterator[Outcome]:
         if known := kind_of(name):
             kind, one, other = known[0].name, first / name, second / name
             if not one.is_file():
-                yield Outcome(name, kind, True, "not made the first time", "first")
+                yield Outcome(name, kind, 0.0, "not made the first time", missing="first")
             elif not other.is_file():
-                yield Outcome(name, kind, not part, "not made the second time", "second")
+                promised = None if part else 0.0
+                yield Outcome(name, kind, promised, "not made the second time", missing="second")
             else:
-                yield Outcome(name, kind, comparable(one, other), difference(one, other))
+                yield Outcome(name, kind, promise(kind, one, other), *difference(one, other))
+
+
+def promises(outcomes: Sequence[Outcome]) -> str:
+    """What is promised of the outcomes of one kind, in words."""
+    counts = Counter(outcome.promised for outcome in outcomes)
+    told = []
+    for promised, count in sorted(counts.items(), key=lambda pair: (pair[0] is None, pair[0] or 0)):
+        what = "none" if promised is None else f"to {promised:g}" if promised else "the same"
+        told.append(what if count == len(outcomes) else f"{what} for {count}")
+    return ", ".join(told)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -151,10 +191,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)]
     for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.kind == kind]
-        promised = sum(outcome.promised for outcome in mine)
-        promise = "the same" if promised == len(mine) else f"the same for {promised}"
         cells = [
-            *(kind, len(mine), promise if promised else "none"),
+            *(kind, len(mine), promises(mine)),
             sum(not outcome.difference for outcome in mine),
             sum(bool(outcome.difference) and not outcome.missing for outcome in mine),
             sum(outcome.missing == "second" for outcome in mine),
