@@ -60,6 +60,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "scale": ("gud.evaluate.scale", "Measure what Gaussians, PNG and WebP need."),
         "extend": ("gud.evaluate.extend", "Draw strips of image of any length (Figure 7)."),
         "reconstruct": ("gud.evaluate.reconstruct", "Reconstruct noised images (Figure 8)."),
+        "inpaint": ("gud.evaluate.inpaint", "Complete images of which a part is given."),
         "table": ("gud.report.tables", "Write the table behind a figure."),
         "figure": ("gud.figures.drawing.draw", "Draw a figure."),
         "comparison": ("gud.report.comparison", "Put the paper's numbers beside ours."),

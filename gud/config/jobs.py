@@ -12,6 +12,7 @@ from gud.config.figures import ApplicationSection
 from gud.config.preset import Preset
 from gud.config.sections.data import Data
 from gud.config.sections.evaluation import (
+    InpaintingSettings,
     Likelihood,
     Ranges,
     ReconstructionSettings,
@@ -52,6 +53,15 @@ class ReconstructionJob(Section):
     parameters: Parameters
     seed: int
     reconstruction: ReconstructionSettings
+
+
+class InpaintingJob(Section):
+    """Completions by one experiment at one point of its schedule family."""
+
+    experiment: Name
+    parameters: Parameters
+    seed: int
+    inpainting: InpaintingSettings
 
 
 class Trained(TypedDict):
@@ -182,6 +192,13 @@ def reconstruction_job(preset: Preset, name: str, point: str) -> ReconstructionJ
     )
 
 
+def inpainting_job(preset: Preset, name: str, point: str) -> InpaintingJob:
+    parameters, settings = _asked(preset, name, point, "inpainted", InpaintingSettings)
+    return InpaintingJob(
+        experiment=name, parameters=parameters, seed=preset.seed, inpainting=settings
+    )
+
+
 def applications(preset: Preset, experiment: str) -> list[ApplicationSection]:
     """The figures for which an experiment is put to more than its evaluations."""
     figures = preset.figures.named().values()
@@ -206,7 +223,7 @@ def _asked(
 
 
 def evaluations(preset: Preset) -> Iterator[Evaluation]:
-    """All that is computed at points of schedules, but for the applications of Figures 7 and 8."""
+    """All that is computed at points of schedules, but for what single figures ask for."""
     for name, experiment in preset.experiments.items():
         asked: list[tuple[str, list[Grid], Likelihood | Sampling]] = [
             ("nll", experiment.nll.grids, experiment.nll.settings),

@@ -12,6 +12,7 @@ from gud.config.jobs import (
     get_data,
     get_evaluation,
     get_experiment,
+    inpainting_job,
     reconstruction_job,
     strip_job,
     training_job,
@@ -58,6 +59,10 @@ def strips(preset: Preset, experiment: str, point: str) -> str:
 
 def reconstructions(preset: Preset, experiment: str, point: str) -> str:
     return reconstruction_job(preset, experiment, point).model_dump_json()
+
+
+def inpainted(preset: Preset, experiment: str, point: str) -> str:
+    return inpainting_job(preset, experiment, point).model_dump_json()
 
 
 def quality(preset: Preset, experiment: str) -> str:

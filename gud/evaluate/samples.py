@@ -6,7 +6,7 @@ Image n is drawn from the same random numbers at every point.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from gud.diffusion.samplers import (
     LogLikelihood,
     Options,
     Reverse,
+    Sampler,
     guided,
     noise_of,
     prior_sample,
@@ -56,6 +57,7 @@ def draw_images(
     seed: int = 0,
     given: LogLikelihood | None = None,
     scale: float = 1.0,
+    around: Callable[[Sampler], Sampler] | None = None,
     label: str = "sampling",
 ) -> tuple[UInt8[Tensor, "batch channels height width"], int]:
     """8-bit images and the number of network evaluations; the defaults are the paper's.
@@ -67,9 +69,11 @@ def draw_images(
         precision: `float32`, or `tf32` on GPUs that have it.
         given: log p(y | z(t)) of what the images shall be, such as a classifier's of their class,
             and its `scale`; see `gud.diffusion.samplers.guided`.
+        around: what is made of the sampler, such as an `Inpainting`.
         label: of the progress bar.
     """
     sampler, grid_of = _named(SAMPLERS, "method", method), _named(GRIDS, "grid", grid)
+    sampler = around(sampler) if around else sampler
     streams = functools.partial(ImageStreams, model.device, seed)
     variance = model.representation.log_variance.exp()
     denoiser: Denoiser = model.eps

@@ -12,6 +12,7 @@ from gud.config.preset import Preset
 from gud.config.sections.data import image_size
 from gud.config.sections.evaluation import (
     BOUND_REPLICATES,
+    InpaintingSettings,
     Likelihood,
     ReconstructionSettings,
     StripSettings,
@@ -201,7 +202,7 @@ def schedule_at(preset: Preset, name: str, parameters: Parameters) -> Schedule:
 
 
 def application_work(preset: Preset, name: str) -> Iterator[Work]:
-    """What figures put an experiment to: strips (Figure 7), reconstructions (Figure 8)."""
+    """What figures put an experiment to: strips, reconstructions, completions."""
     columns = image_size(preset.data[preset.experiments[name].data])
     image = 3 * columns * columns
     for figure in applications(preset, name):
@@ -214,6 +215,10 @@ def application_work(preset: Preset, name: str) -> Iterator[Work]:
             # 8-bit strips and a picture of one window in float32.
             width = (settings.windows - 1) * settings.shift + columns
             disk = images * (image * width // columns + 4 * image)
+        elif isinstance(settings, InpaintingSettings):
+            images = settings.sampling.images * settings.keys * len(asked)
+            forward = images * settings.sampling.steps
+            disk = image * settings.sampling.images * len(asked) * (settings.keys + 1)
         else:
             assert isinstance(settings, ReconstructionSettings)
             images = settings.images * settings.keys * len(asked)

@@ -103,6 +103,24 @@ def test_the_sentence_begins_with_the_key_where_the_file_has_it(tmp_path, change
 @pytest.mark.parametrize(
     "changes, words",
     [
+        ({"known": "right"}, ["known", "right", "frame"]),
+        ({"keys": 0}, ["keys", "greater than 0"]),
+        ({"keys": DELETE}, ["keys is missing"]),
+        ({"images": 2}, ["images", "not a known key"]),
+        ({"sampling.method": "ode"}, ["sampling.method", "ode", "steps"]),
+        ({"sampling.method": "ancestral"}, ["sampling.method", "k = 2"]),
+    ],
+)
+def test_a_spoilt_section_of_inpainting_is_named(tmp_path, changes, words):
+    changes = {f"figures.inpainting.settings.{key}": value for key, value in changes.items()}
+    sentence = sentence_of(spoilt(tmp_path, changes, "demo_psld.yaml"))
+    for word in ("figures.inpainting.settings", *words):
+        assert word in sentence, sentence
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
         (
             {"downloads.cifar10.url": "ftp://x/y.tgz"},
             ["downloads.cifar10.url: ", "https://, http:// or file:///"],

@@ -85,6 +85,15 @@ def preset() -> dict:
             "experiment": "columns",
             "settings": {"images": 2, "batch_size": 2, "keys": 2, "time": 0.5, "steps": 2},
         },
+        "inpainting": point
+        | {
+            "experiment": "columns",
+            "settings": {
+                "known": "left",
+                "keys": 2,
+                "sampling": sampling | {"images": 2, "batch_size": 2},
+            },
+        },
         "figure9": {
             "experiment": "iso",
             "grids": [{"a": [1.0], "r": [0]}],
@@ -143,6 +152,7 @@ def made(tmp_path_factory):
     end = f"--point {B} --data {{root}}/{DATA} --device cpu"
     do(f"extend {COLUMNS} {end} --out {{root}}/columns/strips/{B}.npz")
     do(f"reconstruct {COLUMNS} {end} --out {{root}}/columns/reconstructions/{B}.npz")
+    do(f"inpaint {COLUMNS} {end} --out {{root}}/columns/inpainted/{B}.npz")
     few(root, root / "few")
     shutil.copytree(root / "few", root / "again", symlinks=True)
     (root / "logs/iso").mkdir(parents=True)

@@ -44,6 +44,11 @@ COMMANDS = {
         (SAMPLES, f"{SAMPLES}.json"),
         out="new/f.pdf",
     ),
+    "inpainting": Command(
+        f"figure inpainting {PRESET} --out {{root}}/new/f.pdf {{root}}/columns/inpainted/{B}.npz",
+        (f"columns/inpainted/{B}.npz",),
+        out="new/f.pdf",
+    ),
     "course": Command(
         "course --table {root}/iso/training.csv --picture {root}/new/t.png",
         ("iso/training.csv",),

@@ -57,4 +57,10 @@ COMMANDS = {
         ("columns/model.safetensors", DATA),
         out="new/r.npz",
     ),
+    "inpaint": Command(
+        f"inpaint {COLUMNS} --point {B} --data {{root}}/{DATA} --device cpu "
+        "--out {root}/new/i.npz",
+        ("columns/model.safetensors", DATA),
+        out="new/i.npz",
+    ),
 }

@@ -147,12 +147,13 @@ def test_an_output_that_cannot_be_written_is_one_sentence(root, capsys, name, ho
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
-def test_strips_and_reconstructions_pass_the_checks_of_their_kinds_until_they_are_altered(root):
+def test_what_single_figures_show_passes_the_checks_of_its_kind_until_it_is_altered(root):
     preset = NamedPreset(root / "tiny.yaml", load_preset(root / "tiny.yaml"))
     with running(preset, root) as run:
         for kind, name, key in (
             ("strips", "strips", "it joins its shards"),
             ("reconstructions", "original", "its originals are the test images"),
+            ("inpainted", "completions", "what is given keeps its grey levels"),
         ):
             path = root / f"columns/{kind}/{B}.npz"
             verdict = judge(path, run)

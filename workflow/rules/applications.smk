@@ -48,3 +48,29 @@ rule reconstruct:
         "python -m gud --log {log:q} reconstruct --preset {params.preset:q}"
         " --experiment {wildcards.experiment} --point {wildcards.point}"
         " --model {input.model:q} --data {input.data:q} --out {output:q}"
+
+
+rule inpaint:
+    input:
+        model="<results>/{preset}/{experiment}/model.safetensors",
+        data=files(inputs.data),
+    output:
+        "<results>/{preset}/{experiment}/inpainted/{point}.npz",
+    log:
+        "<results>/{preset}/logs/{experiment}/inpainted/{point}.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/inpainted/{point}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: compute("threads")
+    resources:
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
+    params:
+        preset=preset_file,
+        settings=ask(triggers.inpainted),
+    shell:
+        "python -m gud --log {log:q} inpaint --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --point {wildcards.point}"
+        " --model {input.model:q} --data {input.data:q} --out {output:q}"

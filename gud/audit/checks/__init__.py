@@ -3,7 +3,7 @@
 A kind is a function from an artefact to its checks, entered under the pattern of its path.
 """
 
-from gud.audit.checks import data, evaluation, pictures, report, training
+from gud.audit.checks import applications, data, evaluation, pictures, report, training
 from gud.audit.checks.check import KINDS, Artefact, Check, Kind, Run, kind_of
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Check",
     "Kind",
     "Run",
+    "applications",
     "data",
     "evaluation",
     "kind_of",

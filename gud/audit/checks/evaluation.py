@@ -1,4 +1,4 @@
-"""Checks of likelihoods, samples, their quality, strips and reconstructions."""
+"""Checks of likelihoods, samples and their quality."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from gud.config.jobs import (
     batches_in_job,
     get_evaluation,
     get_experiment,
-    reconstruction_job,
-    strip_job,
 )
 from gud.config.sections.evaluation import Likelihood, Quality, Sampling
 from gud.config.sections.validation import validate
@@ -37,7 +35,7 @@ POINT = r"(?P<point>[a-z]+=[^/]+)"
 SAMPLER = r"(?:-[a-z0-9_.-]+)?"
 DRAWN = rf"(?P<quantity>samples{SAMPLER}|gallery-[a-z_]+)"
 COMPUTED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+)"
-SHARDED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+|strips|reconstructions)"
+SHARDED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+|strips|reconstructions|inpainted)"
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -234,37 +232,3 @@ def scale(artefact: Artefact) -> Iterator[Check]:
         yield Check("it names the models", list(found.model) == list(again.model))
         numbers = ["bits_per_dim", "stderr", "images", "regions"]
         yield near("its numbers come out again", found[numbers], again[numbers], rtol=1e-6)
-
-
-@kind("strips", rf"{EXPERIMENT}/(?P<quantity>strips)/{POINT}\.npz")
-def strips(artefact: Artefact) -> Iterator[Check]:
-    arrays, settings = read_arrays(artefact.path), artefact.settings["strip"]
-    drawn = arrays["strips"]
-    yield Check("strips are 8-bit, as many as asked for", drawn.dtype == np.uint8)
-    yield Check("there are as many as asked for", len(drawn) == settings["strips"])
-    yield finite(arrays)
-    inside = bool(((arrays["seams"] > 0) & (arrays["seams"] < drawn.shape[-1])).all())
-    yield Check("its seams lie inside", inside)
-    yield from joins_shards(artefact, arrays)
-    yield of_job(artefact, strip_job)
-
-
-@kind("reconstructions", rf"{EXPERIMENT}/(?P<quantity>reconstructions)/{POINT}\.npz")
-def reconstructions(artefact: Artefact) -> Iterator[Check]:
-    arrays = read_arrays(artefact.path)
-    yield finite(arrays)
-    test = artefact.run.images(artefact.input(".npz"), "test").numpy()
-    same = np.array_equal(arrays["original"], test[arrays["index"]])
-    yield Check("its originals are the test images of its index", same)
-    yield from joins_shards(artefact, arrays)
-    yield of_job(artefact, reconstruction_job)
-
-
-def of_job(artefact: Artefact, job: Any) -> Check:
-    """Whether settings are those of the job that the preset asks for."""
-    names = artefact.names
-    try:
-        asked = job(artefact.run.preset, names["experiment"], names["point"])
-    except InputError:
-        return prescribed(artefact.settings, None)
-    return prescribed(artefact.settings, asked.model_dump(mode="json"))

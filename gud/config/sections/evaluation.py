@@ -171,6 +171,21 @@ class StripSettings(Section):
     steps_per_unit: PositiveFloat
 
 
+class InpaintingSettings(Section):
+    """Test images of which a part is given, completed by a network that knows of no parts.
+
+    Args:
+        known: the part that is given: the `left` or the `upper` half, or the `frame` around the
+            middle half of height and width.
+        keys: completions of each.
+        sampling: of each of them; its `images` are test images, drawn by the seed.
+    """
+
+    known: Literal["left", "upper", "frame"]
+    keys: Positive
+    sampling: Sampling
+
+
 class ReconstructionSettings(Section):
     """Reconstruction of partly noised test images (Figure 8).
 

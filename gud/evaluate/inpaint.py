@@ -1,0 +1,176 @@
+"""Complete test images of which a part is given, by a network that knows of no parts.
+
+An artefact holds 8-bit `original` (images, channels, height, width), `completions` (images, keys,
+channels, height, width), `known` (height, width), 1 where pixels are given and else 0, and `index`
+(images,) of the images in the test split. What is given keeps its grey levels.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from gud.cli import (
+    NamedPreset,
+    device_option,
+    experiment_option,
+    input_option,
+    out_option,
+    point_option,
+    preset_option,
+)
+from gud.config.jobs import InpaintingJob, inpainting_job
+from gud.config.sections.evaluation import InpaintingSettings
+from gud.config.sections.points import point_name
+from gud.config.sections.section import Parameters
+from gud.data import datasets
+from gud.devices import resolve_device
+from gud.diffusion.dequantisation import dequantise
+from gud.diffusion.processes import State
+from gud.diffusion.samplers import Inpainting
+from gud.diffusion.schedules import Schedule
+from gud.errors import InputError
+from gud.evaluate.likelihood import choose_images
+from gud.evaluate.samples import draw_images
+from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.model import Model, load
+from gud.provenance import write_arrays, write_record
+from gud.randomness import ImageStreams, derive
+from gud.training.loss import initial_state
+
+TIMES = 65
+"""At which the components are compared."""
+
+
+def known_pixels(known: str, size: int) -> Float[Tensor, "size size"]:
+    """1 where pixels are given, 0 where they are to be completed; `known` as in the settings."""
+    mask, half, quarter = torch.ones(size, size), size // 2, size // 4
+    hidden = {
+        "left": (slice(None), slice(half, None)),
+        "upper": (slice(half, None), slice(None)),
+        "frame": (slice(quarter, size - quarter), slice(quarter, size - quarter)),
+    }
+    mask[hidden[known]] = 0
+    return mask
+
+
+def part_of(
+    model: Model, schedule: Schedule, mask: Float[Tensor, "height width"]
+) -> Callable[[State], State]:
+    """The linear projection of states onto pixels, S^-1 U M U^T S.
+
+    Raises:
+        InputError: components are noised at different times and are no pixels, so that the noised
+            state of the given pixels would tell of the others.
+    """
+    representation, basis = model.representation, model.representation.basis
+    gamma = schedule(torch.linspace(0, 1, TIMES, dtype=torch.float64, device=model.device)).gamma
+    if model.settings.basis.name != "pixel" and (gamma.amax(1) - gamma.amin(1)).max() > 1e-6:
+        raise InputError(
+            f"inpainting needs the basis pixel, or one clock for all components: those of the "
+            f"basis {model.settings.basis.name} are noised at different times here"
+        )
+
+    def part(z: State) -> State:
+        scale = representation.scale.to(z)
+        return basis.forward(basis.inverse(scale * z) * mask.to(z)) / scale
+
+    return part
+
+
+def inpaint(
+    model: Model,
+    schedule: Schedule,
+    images: UInt8[Tensor, "batch channels height width"],
+    index: Sequence[int],
+    settings: InpaintingSettings,
+    seed: int,
+    label: str = "inpainting",
+) -> UInt8[Tensor, "batch keys channels height width"]:
+    """Completions of images by `gud.diffusion.samplers.Inpainting`, which is biased where the
+    parts depend on each other.
+
+    Args:
+        index: names the random streams of each image; each key has a seed of its own.
+    """
+    mask = known_pixels(settings.known, images.shape[-1])
+    part = part_of(model, schedule, mask)
+    streams = ImageStreams(model.device, seed, "dequantise", index)
+    data = dequantise(images.to(model.device), streams)
+    known = part(initial_state(model.representation.encode(data), model.process.k))
+    found = []
+    for key in range(settings.keys):
+        drawn, _ = draw_images(
+            model,
+            schedule,
+            index,
+            **settings.sampling.model_dump(exclude={"images", "batch_size"}),
+            seed=derive(seed, "key", key),
+            around=functools.partial(Inpainting, known=known, part=part),
+            label=label,
+        )
+        found.append(torch.where(mask.bool(), images, drawn))
+    return torch.stack(found, 1)
+
+
+@click.command()
+@preset_option()
+@experiment_option()
+@point_option(required=True)
+@input_option("--model", "A trained model, .safetensors.")
+@input_option("--data", "Its data set, .npz.")
+@out_option()
+@device_option()
+def main(
+    preset: NamedPreset,
+    experiment: str,
+    point: str,
+    model: Path,
+    data: Path,
+    out: Path,
+    device: str | None,
+) -> None:
+    """Complete test images of which a part is given."""
+    job = inpainting_job(preset.preset, experiment, point)
+    inpaint_images(job, model, data, out, resolve_device(device))
+
+
+def inpaint_images(
+    job: InpaintingJob, file: Path, data: Path, out: Path, device: torch.device
+) -> None:
+    """Completions by the model in a file, with their record."""
+    started, section = time.time(), job.inpainting
+    model = load(file, device)
+    schedule = model.schedule(**job.parameters)
+    test = datasets.load(data, "test", model.image_shape)
+    chosen = choose_images(len(test), section.sampling.images, job.seed, data, sort=False)
+    label = f"completions {job.experiment} {point_name(job.parameters)}"
+
+    def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
+        block = chosen[numbers]
+        found = inpaint(model, schedule, test[block], block.tolist(), section, job.seed, label)
+        return {"original": test[block].numpy(), "completions": found.numpy(), "index": block}
+
+    settings = job.model_dump(mode="json")
+    sampling = section.sampling
+    shards = Shards(out, settings, (file, data), sampling.images, sampling.batch_size)
+    arrays = compute_all(shards, evaluate, label=label, device=device.type)
+    known = known_pixels(section.known, model.image_shape[1]).to(torch.uint8)
+    write_arrays(out, known=known.numpy(), **arrays)
+    write_record(
+        out,
+        inputs=(file, data),
+        parts=shards.paths,
+        settings=settings,
+        seed=job.seed,
+        started=started,
+        device=device.type,
+    )
