@@ -98,7 +98,7 @@ def test_the_changelog_the_package_and_the_citation_have_one_version():
 
 
 def test_every_command_that_a_page_calls_is_one():
-    from gud.cli import COMMANDS
+    from gud.commands import COMMANDS
 
     known = {name for section in COMMANDS.values() for name in section}
     for page in PAGES:

@@ -75,7 +75,10 @@ def finished_shards(results: Path, evaluation: Evaluation) -> Finished | None:
                 continue
             for name in json.loads(receipt.read_text()):
                 with np.load(receipt.parent.parent / name, allow_pickle=False) as arrays:
-                    made, each = json.loads(str(arrays["made"])), int(arrays["evaluations"][0])
+                    made, each = (
+                        json.loads(str(arrays["made"])),
+                        int(arrays["evaluations"][0].item()),
+                    )
                     held = len(arrays["bits_per_dim" if "bits_per_dim" in arrays else "images"])
                 images, seconds = images + held, seconds + made["seconds"]
                 evaluations += each * held

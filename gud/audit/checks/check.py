@@ -164,7 +164,8 @@ def near(
     if found.shape != expected.shape:
         return Check(statement, False, f"shape {found.shape}, expected {expected.shape}")
     holds = np.allclose(found, expected, rtol=rtol, atol=atol, equal_nan=True)
-    worst = np.nanmax(np.abs(found - expected), initial=0.0)
+    deviations = np.abs(found - expected)
+    worst = np.max(deviations, initial=0.0, where=~np.isnan(deviations))
     return Check(statement, holds, f"largest deviation {worst:.2g}")
 
 
