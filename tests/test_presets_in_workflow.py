@@ -96,6 +96,19 @@ def test_a_spoilt_preset_stops_its_own_run_alone(workspace):
         assert "InputFunctionException" not in output
 
 
+def test_a_network_that_experiments_share_is_trained_once(workspace):
+    preset = tiny_preset()
+    shared = preset["experiments"]["a_scan_matching"] | {"weights_of": "a_scan_matching"}
+    preset["experiments"]["sharing"] = shared
+    preset["figures"]["compared"] = {"experiments": ["a_scan_matching", "sharing"]}
+    workspace.write("tiny", preset)
+    planned = workspace.run("-n", "results/tiny/tables/compared.csv")
+    assert planned.count("rule train:") == 1 and "results/tiny/sharing/nll/a=1_r=0.npz" in planned
+    assert "results/tiny/sharing/model.safetensors" not in planned
+    output = workspace.run("-n", "results/tiny/sharing/model.safetensors", succeeds=False)
+    assert "sharing trains no network: it takes that of a_scan_matching" in output
+
+
 def archive(path, images):
     """A file in the format of CIFAR-10 with so many images in each of its six members."""
     records = np.random.default_rng(0).integers(0, 256, (6, images, 3073), dtype=np.uint8)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from gud.config import paths
 from gud.config.figures import FigureSection, ShownSection, TableSection, figure_of
-from gud.config.jobs import batches_in_job, get_data, get_evaluation, get_experiment
+from gud.config.jobs import (
+    batches_in_job,
+    get_data,
+    get_evaluation,
+    get_experiment,
+    network_of,
+)
 from gud.config.preset import Preset
 from gud.config.sections.data import archive_names
 from gud.errors import InputError
@@ -30,6 +36,11 @@ def statistics(preset: Preset, experiment: str) -> str:
     return paths.experiment_statistics(get_experiment(preset, experiment))
 
 
+def model(preset: Preset, experiment: str) -> str:
+    """The network that is evaluated for an experiment."""
+    return paths.model_file(network_of(preset, experiment))
+
+
 def test_images(preset: Preset, experiment: str, quantity: str) -> list[str]:
     """The data set of an experiment, for likelihoods; samples need none."""
     return [data(preset, experiment)] if quantity == "nll" else []
@@ -37,7 +48,7 @@ def test_images(preset: Preset, experiment: str, quantity: str) -> list[str]:
 
 def evaluated(preset: Preset, experiment: str, quantity: str) -> list[str]:
     """What a quantity is computed from."""
-    return [paths.model_file(experiment), *test_images(preset, experiment, quantity)]
+    return [model(preset, experiment), *test_images(preset, experiment, quantity)]
 
 
 def jobs_of_point(preset: Preset, experiment: str, quantity: str, point: str) -> list[str]:
@@ -156,7 +167,7 @@ def pictures(preset: Preset) -> list[str]:
     tabled = {
         name for figure in figures if isinstance(figure, TableSection) for name in figure.shown()
     }
-    courses = {paths.course_picture(name) for name in shown}
+    courses = {paths.course_picture(network_of(preset, name)) for name in shown}
     likely = {
         picture(name)
         for name in tabled

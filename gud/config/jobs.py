@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 from gud.config.figures import ApplicationSection
 from gud.config.preset import Preset
@@ -19,7 +19,7 @@ from gud.config.sections.evaluation import (
     Sampling,
     StripSettings,
 )
-from gud.config.sections.experiments import MOST_BATCHES, Experiment
+from gud.config.sections.experiments import MOST_BATCHES, Experiment, Made
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, parameters_of_point, point_name, points
 from gud.config.sections.section import Name, Parameters, Section
@@ -64,14 +64,10 @@ class InpaintingJob(Section):
     inpainting: InpaintingSettings
 
 
-class Trained(TypedDict):
-    """What made a model, as JSON values: tables tell of it, and tell by it what compares."""
+class Trained(Made):
+    """What made a model, for whose group: tables tell of it, and tell by it what compares."""
 
     group: str
-    seed: int
-    data: str
-    model: dict[str, Any]
-    training: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,6 +76,7 @@ class Evaluation:
 
     Args:
         experiment: its name.
+        network: the experiment whose network is evaluated, see `network_of`.
         trained: what made its model, see `trained`.
         seed: of all random draws.
         name: of the quantity and its folder: `nll`, `samples`, `samples-SAMPLER` or
@@ -89,6 +86,7 @@ class Evaluation:
     """
 
     experiment: str
+    network: str
     trained: Trained
     seed: int
     name: str
@@ -152,6 +150,11 @@ def get_experiment(preset: Preset, name: str) -> Experiment:
     return preset.experiments[name]
 
 
+def network_of(preset: Preset, experiment: str) -> str:
+    """The experiment whose network is evaluated for an experiment: itself, or its `weights_of`."""
+    return get_experiment(preset, experiment).weights_of or experiment
+
+
 def get_data(preset: Preset, name: str) -> Data:
     """The data set of that name; `InputError` if there is none."""
     if name not in preset.data:
@@ -161,20 +164,19 @@ def get_data(preset: Preset, name: str) -> Data:
     return preset.data[name]
 
 
-def trained(experiment: Experiment) -> Trained:
-    """What will have made the model of an experiment."""
-    course = {"checkpoint_every", "log_every"}
-    return {
-        "group": experiment.group,
-        "seed": experiment.seed,
-        "data": experiment.data,
-        "model": experiment.model().model_dump(mode="json"),
-        "training": experiment.training.model_dump(mode="json", exclude=course),
-    }
+def trained(preset: Preset, name: str) -> Trained:
+    """What will have made the model that is evaluated for an experiment, and whose group it is."""
+    network = preset.experiments[network_of(preset, name)]
+    return {"group": preset.experiments[name].group, **network.made_by()}
 
 
 def training_job(preset: Preset, name: str) -> TrainingJob:
+    """The training of an experiment; `InputError` if it takes the network of another."""
     experiment = get_experiment(preset, name)
+    if experiment.weights_of is not None:
+        raise InputError(
+            f"experiment {name} trains no network: it takes that of {experiment.weights_of}"
+        )
     model = ModelSettings(**{key: getattr(experiment, key) for key in ModelSettings.model_fields})
     training = experiment.training
     return TrainingJob(experiment=name, model=model, training=training, seed=experiment.seed)
@@ -233,8 +235,8 @@ def evaluations(preset: Preset) -> Iterator[Evaluation]:
             if name in figure.shown():
                 asked += [(key, *samples) for key, samples in figure.samples(experiment).items()]
         for quantity, grids, settings in asked:
-            made = trained(experiment)
-            yield Evaluation(name, made, preset.seed, quantity, points(grids), settings)
+            made, network = trained(preset, name), network_of(preset, name)
+            yield Evaluation(name, network, made, preset.seed, quantity, points(grids), settings)
 
 
 def get_evaluation(preset: Preset, experiment: str, quantity: str) -> Evaluation:

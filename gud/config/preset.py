@@ -16,7 +16,7 @@ from gud.config.figures import figures_model
 from gud.config.reading import read_yaml
 from gud.config.sections.bases import PrincipalComponents
 from gud.config.sections.data import Data, Download, archive_names, image_size
-from gud.config.sections.experiments import Experiment, experiment_faults
+from gud.config.sections.experiments import Experiment, experiment_faults, weights_faults
 from gud.config.sections.section import Name, NonNegative, Positive, Section, Text
 from gud.config.sections.validation import Fault, Keys, validate
 from gud.config.seeds import expand_seeds, seed_faults
@@ -152,6 +152,8 @@ def faults(preset: Preset) -> Iterator[Fault]:
         data, gpus = preset.data[experiment.data], preset.compute.train_gpu
         for keys, what in experiment_faults(experiment, data, gpus):
             yield ("experiments", name, *keys), what
+        for keys, what in weights_faults(name, preset.experiments):
+            yield ("experiments", name, *keys), what
     yield from _component_faults(preset)
     for keys, what in claim_faults(preset):
         yield ("figures", *keys), what
@@ -189,6 +191,7 @@ def _reference_faults(preset: Preset) -> Iterator[Fault]:
     for name, made in preset.experiments.items():
         where, weights = ("experiments", name), made.quality.metric.weights
         references.append(((*where, "data"), made.data, preset.data))
+        references.append(((*where, "weights_of"), made.weights_of, preset.experiments))
         references.append(((*where, "quality", "metric", "weights"), weights, preset.downloads))
         if name in FOLDERS:
             yield where, f"must have another name: {', '.join(sorted(FOLDERS))} are folders"

@@ -38,18 +38,22 @@ def expand_seeds(raw: dict[str, Any]) -> dict[str, Any]:
     `seeds` of an experiment, by default the preset's `seed` alone, becomes `seed`, beside `group`,
     the name that the experiment has in the file. Everything else that is random is drawn by the
     preset's seed, so that networks of different seeds are evaluated on the same images and noise.
+    `weights_of` names the network of the same seed, if its experiment has one.
     """
     experiments: dict[str, Any] = {}
-    names: dict[str, list[str]] = {}
+    names: dict[str, dict[str, Any]] = {}
     for group, values in raw["experiments"].items():
-        if not isinstance(values, dict):
+        if isinstance(values, dict):
+            seeds = values.get("seeds", [raw.get("seed")])
+            names[group] = {seed_name(group, seed, seeds[0]): seed for seed in seeds}
+    for group, values in raw["experiments"].items():
+        if group not in names:
             experiments[group] = values
             continue
-        seeds = values.get("seeds", [raw.get("seed")])
         rest = {key: value for key, value in values.items() if key != "seeds"}
-        made = {seed_name(group, seed, seeds[0]): seed for seed in seeds}
-        experiments |= {name: rest | {"group": group, "seed": made[name]} for name in made}
-        names[group] = list(made)
+        for name, seed in names[group].items():
+            shared = _of_seed(values.get("weights_of"), seed, names)
+            experiments[name] = rest | shared | {"group": group, "seed": seed}
     figures = raw.get("figures")
     if isinstance(figures, dict):
         figures = figures | {
@@ -60,7 +64,14 @@ def expand_seeds(raw: dict[str, Any]) -> dict[str, Any]:
     return raw | {"experiments": experiments} | ({"figures": figures} if "figures" in raw else {})
 
 
-def _with_all(figure: Any, names: dict[str, list[str]]) -> Any:
+def _of_seed(group: Any, seed: Any, names: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """`weights_of` as the network of a group that was trained from a seed, if there is one."""
+    networks = names.get(group, {}) if isinstance(group, str) else {}
+    found = [name for name, made in networks.items() if made == seed]
+    return {"weights_of": found[0]} if found else {}
+
+
+def _with_all(figure: Any, names: dict[str, dict[str, Any]]) -> Any:
     """A figure's section with the networks of all seeds for each experiment that it names."""
     if not (isinstance(figure, dict) and isinstance(figure.get("experiments"), list)):
         return figure

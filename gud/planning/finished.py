@@ -70,7 +70,7 @@ def finished_shards(results: Path, evaluation: Evaluation) -> Finished | None:
             record = read_record(receipt)
             asked = record["settings"]["points"].items()
             same = all(settings == evaluation.record(point) for point, settings in asked)
-            model = read_record(results / model_file(evaluation.experiment))["sha256"]
+            model = read_record(results / model_file(evaluation.network))["sha256"]
             if not same or model not in record["inputs"].values():
                 continue
             for name in json.loads(receipt.read_text()):
@@ -103,7 +103,8 @@ def finished_work(preset: Preset, results: Path) -> Found:
     """What jobs of a preset that are finished took, by experiment and stage."""
     found: dict[tuple[str, str], Finished | None] = {}
     for name, experiment in preset.experiments.items():
-        found[name, "training"] = finished_training(results / history_file(name), experiment)
+        if experiment.weights_of is None:
+            found[name, "training"] = finished_training(results / history_file(name), experiment)
     for evaluation in evaluations(preset):
         finished = finished_shards(results, evaluation) or finished_table(results, evaluation)
         found[evaluation.experiment, stage_of(evaluation)] = finished

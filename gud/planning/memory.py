@@ -54,22 +54,11 @@ def advice(preset: Preset, costs: Mapping[str, Cost], gigabytes: float) -> Itera
         f"which bfloat16 needs less"
     )
     for name, experiment in preset.experiments.items():
-        cost, share, now = costs[name], share_of(preset, experiment), together(preset, experiment)
-        needed = memory(cost, now, COPIES)
-        best = micro_batch(cost, share, gigabytes)
-        if best is None:
-            yield f"{name} training: not one image fits, {memory(cost, 1, COPIES) / GIGA:.3g} GB"
-        elif not _fits(needed, gigabytes):
-            yield (
-                f"{name} training: {now} images at once need {needed / GIGA:.3g} GB: set "
-                f"training.micro_batch: {best}, {memory(cost, best, COPIES) / GIGA:.3g} GB"
-            )
-        else:
-            faster = f"; up to training.micro_batch: {best} fits" if best > now else ""
-            yield f"{name} training: {now} images at once fit, {needed / GIGA:.3g} GB{faster}"
+        if experiment.weights_of is None:
+            yield f"{name} training: {_training_advice(preset, experiment, costs[name], gigabytes)}"
         if not experiment.nll.grids:
             continue
-        batch = experiment.nll.settings.batch_size
+        cost, batch = costs[name], experiment.nll.settings.batch_size
         needed = memory(cost, batch, 1)
         if not _fits(needed, gigabytes):
             most = int((ROOM * gigabytes * GIGA - memory(cost, 0, 1)) // cost.activations)
@@ -77,6 +66,21 @@ def advice(preset: Preset, costs: Mapping[str, Cost], gigabytes: float) -> Itera
                 f"{name} likelihood: {batch} images at once need {needed / GIGA:.3g} GB: "
                 f"nll.settings.batch_size must be at most {max(0, most)}"
             )
+
+
+def _training_advice(preset: Preset, experiment: Experiment, cost: Cost, gigabytes: float) -> str:
+    """Whether the images that a training holds at once fit, and which number of them would."""
+    share, now = share_of(preset, experiment), together(preset, experiment)
+    needed, best = memory(cost, now, COPIES), micro_batch(cost, share, gigabytes)
+    if best is None:
+        return f"not one image fits, {memory(cost, 1, COPIES) / GIGA:.3g} GB"
+    if not _fits(needed, gigabytes):
+        return (
+            f"{now} images at once need {needed / GIGA:.3g} GB: set training.micro_batch: {best}, "
+            f"{memory(cost, best, COPIES) / GIGA:.3g} GB"
+        )
+    faster = f"; up to training.micro_batch: {best} fits" if best > now else ""
+    return f"{now} images at once fit, {needed / GIGA:.3g} GB{faster}"
 
 
 def _fits(needed: int, gigabytes: float) -> bool:

@@ -178,7 +178,7 @@ def quantity_row(evaluation: Evaluation, batches: int, results: Path, now: float
         for name, job in jobs.items()
     }
     planned = sum(map(len, shards.values()))
-    made = written(results / paths.model_file(experiment))
+    made = written(results / paths.model_file(evaluation.network))
     there = {
         path: time for job in shards.values() for path in job if (time := written(path)) is not None
     }
@@ -251,7 +251,8 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
         sources[results / made] = [results / paths.log_file(made), *fetched]
     yield artefacts_row("data", sources, now)
     for name, experiment in preset.experiments.items():
-        yield training_row(name, experiment, results, now)
+        if experiment.weights_of is None:
+            yield training_row(name, experiment, results, now)
         for evaluation in evaluations(preset):
             if evaluation.experiment == name and evaluation.points:
                 batches, made = batches_in_job(preset, evaluation.name), evaluation.name

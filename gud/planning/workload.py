@@ -106,8 +106,9 @@ def planned(
     asked: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations(preset):
         asked.setdefault(evaluation.experiment, []).append(evaluation)
-    for name in preset.experiments:
-        yield training_work(preset, name, costs[name])
+    for name, experiment in preset.experiments.items():
+        if experiment.weights_of is None:
+            yield training_work(preset, name, costs[name])
         for evaluation in asked[name]:
             if evaluation.points:
                 finished = found.get((name, stage_of(evaluation)))

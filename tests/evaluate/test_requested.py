@@ -35,7 +35,7 @@ one step."""
 def evaluation(seed=0, **changes):
     points = {name: parameters_of_point(name) for name in ("a=0.5_r=0", "a=1_r=0", "a=1.5_r=0")}
     settings = Likelihood(**SETTINGS | changes)
-    return Evaluation("scan", made_by(), seed, "nll", points, settings)
+    return Evaluation("scan", "scan", made_by(), seed, "nll", points, settings)
 
 
 def estimate(evaluation, draw):

@@ -34,7 +34,7 @@ SAMPLING = {
 def evaluation(points=("a=0.5_r=0", "a=1_r=0"), **sampling):
     names = {name: parameters_of_point(name) for name in points}
     settings = Sampling(**SAMPLING | sampling)
-    return Evaluation("scan", made_by(group="scan"), 3, "samples", names, settings)
+    return Evaluation("scan", "scan", made_by(group="scan"), 3, "samples", names, settings)
 
 
 def evaluate(parameters, numbers):

@@ -1,6 +1,6 @@
 rule extend:
     input:
-        model="<results>/{preset}/{experiment}/model.safetensors",
+        model=files(inputs.model),
         data=files(inputs.data),
     output:
         "<results>/{preset}/{experiment}/strips/{point}.npz",
@@ -26,7 +26,7 @@ rule extend:
 
 rule reconstruct:
     input:
-        model="<results>/{preset}/{experiment}/model.safetensors",
+        model=files(inputs.model),
         data=files(inputs.data),
     output:
         "<results>/{preset}/{experiment}/reconstructions/{point}.npz",
@@ -52,7 +52,7 @@ rule reconstruct:
 
 rule inpaint:
     input:
-        model="<results>/{preset}/{experiment}/model.safetensors",
+        model=files(inputs.model),
         data=files(inputs.data),
     output:
         "<results>/{preset}/{experiment}/inpainted/{point}.npz",

@@ -1,7 +1,7 @@
 # A job computes batches of several points, which share one start; a point joins its batches.
 rule evaluate:
     input:
-        model="<results>/{preset}/{experiment}/model.safetensors",
+        model=files(inputs.model),
         data=files(inputs.test_images),
     output:
         "<results>/{preset}/{experiment}/{quantity}/jobs/{job}.json",
@@ -70,7 +70,7 @@ rule likelihoods:
 
 rule steps:
     input:
-        model="<results>/{preset}/{experiment}/model.safetensors",
+        model=files(inputs.model),
         data=files(inputs.data),
     output:
         report(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypedDict
 
 from gud.config.sections.data import Data, image_size
 from gud.config.sections.evaluation import Likelihood, Quality, Sampling
@@ -21,6 +23,8 @@ LEAST_RAMP = 8
 of the demo's wavelets err by 0.3 bits/dim, with 12 those of its columns by 0.004."""
 MOST_BATCHES = 1_000_000
 """Of images, at all points of a grid."""
+COURSE = {"checkpoint_every", "log_every"}
+"""Settings of a training on which the trained model does not depend."""
 
 
 class NllTask(Section):
@@ -34,18 +38,29 @@ class QualityTask(Section):
     metric: Quality
 
 
+class Made(TypedDict):
+    """What makes a model, as JSON values."""
+
+    seed: int
+    data: str
+    model: dict[str, Any]
+    training: dict[str, Any]
+
+
 class Experiment(ModelSettings):
     """One trained network and what it is evaluated for.
 
     Args:
         group: the experiment's name in the file, which the networks of its training seeds share.
         seed: that of the training; see `gud.config.seeds`.
+        weights_of: the experiment whose network is evaluated in place of one of its own.
     """
 
     title: Text
     data: Name
     group: Name
     seed: int
+    weights_of: Name | None = None
     training: TrainingSettings
     nll: NllTask
     quality: QualityTask
@@ -53,6 +68,15 @@ class Experiment(ModelSettings):
     def model(self) -> ModelSettings:
         """The part that determines the trained model."""
         return ModelSettings(**{key: getattr(self, key) for key in ModelSettings.model_fields})
+
+    def made_by(self) -> Made:
+        """All that determines the trained model."""
+        return {
+            "seed": self.seed,
+            "data": self.data,
+            "model": self.model().model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude=COURSE),
+        }
 
 
 def experiment_faults(experiment: Experiment, data: Data, gpus: int) -> Iterator[Fault]:
@@ -91,6 +115,34 @@ def experiment_faults(experiment: Experiment, data: Data, gpus: int) -> Iterator
         yield from quality_faults(experiment.quality)
     yield from _process_faults(experiment)
     yield from _ramp_faults(experiment)
+
+
+def weights_faults(name: str, experiments: Mapping[str, Experiment]) -> Iterator[Fault]:
+    """Why the network of `weights_of` cannot be evaluated for an experiment, if it cannot."""
+    experiment = experiments[name]
+    if experiment.weights_of is None:
+        return
+    other, where = experiments[experiment.weights_of], ("weights_of",)
+    if other.weights_of is not None:
+        yield where, f"= {experiment.weights_of} trains no network: it takes another's as well"
+    elif other.seed != experiment.seed:
+        yield where, f"= {experiment.weights_of} has no network of training seed {experiment.seed}"
+    for key, here, there in differing(experiment.made_by(), other.made_by()):
+        yield (
+            where,
+            f"= {experiment.weights_of} has another network than this experiment describes: "
+            f"{key.removeprefix('model.')} is {json.dumps(there)} there, {json.dumps(here)} here",
+        )
+
+
+def differing(one: Any, other: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The dotted keys of what differs between two nested settings, with both values."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        if one != other:
+            yield prefix.removesuffix("."), one, other
+        return
+    for key in dict.fromkeys((*one, *other)):
+        yield from differing(one.get(key), other.get(key), f"{prefix}{key}.")
 
 
 def _ramp_faults(experiment: Experiment) -> Iterator[Fault]:
