@@ -184,6 +184,10 @@ class VarianceSection(FigureSection):
 class TableSection(ShownSection):
     """A table: experiments at all points that they are evaluated at."""
 
+    def references(self) -> dict[str, str]:
+        """The experiment that each is compared with, of those that are compared with one."""
+        return {}
+
     def likelihoods(self, preset: Preset) -> list[str]:
         made = [(name, preset.experiments[name].nll.grids) for name in self.shown()]
         return [file for name, grids in made for file in point_files([name], "nll", grids)]

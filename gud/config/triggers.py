@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from gud.config.figures import figure_of, figure_settings, labels_of
+from gud.config.inputs import table
 from gud.config.jobs import (
     get_data,
     get_evaluation,
@@ -78,6 +79,12 @@ def scale(preset: Preset, experiment: str) -> str:
 def figure(preset: Preset, figure: str) -> str:
     found = figure_of(preset, figure)
     return json.dumps(figure_settings(found, labels_of(preset, found)), sort_keys=True)
+
+
+def references(preset: Preset, figure: str) -> str:
+    """Options of a table: which experiments are compared with which."""
+    pairs = table(preset, figure).references().items()
+    return " ".join(f"--reference {name}={reference}" for name, reference in pairs)
 
 
 def caption(preset: Preset, figure: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from gud.config.jobs import Trained
 from gud.config.sections.section import Parameters
+from gud.errors import InputError
 from gud.report.points import (
     LikelihoodPoint,
     difference_factor,
@@ -23,6 +25,12 @@ DIFFERENCE_COLUMNS = (
         for end in ("", "_stderr", "_band")
     ),
     *(f"nll_minus_other_{factor}{end}" for factor in FACTORS for end in ("", "_stderr")),
+)
+ESTIMATES = ("nll", "bound")
+"""Of which tables give the difference to a reference."""
+REFERENCE_COLUMNS = (
+    "reference",
+    *(f"{estimate}_minus_reference{end}" for estimate in ESTIMATES for end in ("", "_stderr")),
 )
 
 Key = tuple[str, tuple[tuple[str, float], ...]]
@@ -58,6 +66,56 @@ def differences(likelihoods: Likelihoods) -> Iterator[tuple[Key, dict[str, float
                 other = likelihoods.get(experiment, {}).get((experiment, key[1]))
                 mean, error = paired_difference(point, other)
                 column = f"nll_minus_other_{factor}"
+                columns |= {column: mean, f"{column}_stderr": error}
+            yield key, columns
+
+
+def reference_differences(
+    likelihoods: Likelihoods, references: Mapping[str, str]
+) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """`REFERENCE_COLUMNS` of each point of the experiments that have a reference.
+
+    They are to the network of the reference from the same training seed, at the same parameters,
+    or at its only point if it has one alone; NaN where that is missing or of other images.
+
+    Args:
+        references: by the experiment's name in the preset, as which `group` tells the networks of
+            all its seeds.
+
+    Raises:
+        InputError: there is no such experiment, or it is of other data or estimated otherwise.
+    """
+    made = {name: next(iter(points.values())) for name, points in likelihoods.items()}
+    named = {(one.trained["group"], one.trained["seed"]): name for name, one in made.items()}
+    groups = sorted({group for group, _ in named})
+    for name in (*references, *references.values()):
+        if name not in groups:
+            raise InputError(
+                f"the reference {name} has no likelihood in the table, which has those of "
+                f"{', '.join(groups) or 'none'}"
+            )
+    for name, first in made.items():
+        group, seed = first.trained["group"], first.trained["seed"]
+        reference = named.get((references.get(group, ""), seed))
+        if reference is None:
+            continue
+        for what, found, expected in (
+            ("data", first.trained["data"], made[reference].trained["data"]),
+            ("likelihood settings", first.estimator, made[reference].estimator),
+        ):
+            if found != expected:
+                raise InputError(
+                    f"{name} cannot be compared with {reference}: its {what} {found} must equal "
+                    f"those of the reference, {expected}"
+                )
+        others = likelihoods[reference]
+        only = made[reference] if len(others) == 1 else None
+        for key, point in likelihoods[name].items():
+            other = others.get((reference, key[1]), only)
+            columns: dict[str, Any] = {"reference": reference}
+            for estimate in ESTIMATES:
+                mean, error = paired_difference(point, other, estimate)
+                column = f"{estimate}_minus_reference"
                 columns |= {column: mean, f"{column}_stderr": error}
             yield key, columns
 

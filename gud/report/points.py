@@ -92,6 +92,12 @@ class LikelihoodPoint:
     def per_image(self) -> Float[np.ndarray, " images"]:
         return self.bits_per_dim.mean(1)
 
+    def estimate(self, name: str) -> Float[np.ndarray, " images"] | None:
+        """An estimate of each image: `nll` or one of `others`; None if there is no such."""
+        if name == "nll":
+            return self.per_image
+        return self.others[name].mean(1) if name in self.others else None
+
     @property
     def trained(self) -> Trained:
         return self.record["settings"]["trained"]
@@ -103,15 +109,22 @@ class LikelihoodPoint:
         return {key: settings[key] for key in settings if key not in ("images", "batch_size")}
 
 
-def paired_difference(point: LikelihoodPoint, other: LikelihoodPoint | None) -> tuple[float, float]:
+def paired_difference(
+    point: LikelihoodPoint, other: LikelihoodPoint | None, estimate: str = "nll"
+) -> tuple[float, float]:
     """Mean and standard error, over the images, of NLL(point) - NLL(other) for each image.
 
     Both are NaN where there is no other point or it was evaluated on other images.
+
+    Args:
+        estimate: of the NLL, see `LikelihoodPoint.estimate`; NaN where one of the two has none.
     """
     if other is None or not np.array_equal(point.index, other.index):
         return math.nan, math.nan
-    difference = point.per_image - other.per_image
-    return float(difference.mean()), standard_error(difference, point.region)
+    one, two = point.estimate(estimate), other.estimate(estimate)
+    if one is None or two is None:
+        return math.nan, math.nan
+    return float((one - two).mean()), standard_error(one - two, point.region)
 
 
 def difference_factor(points: Collection[LikelihoodPoint]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,13 @@ from gud.report.columns import (
     quality_columns,
     scale_columns,
 )
-from gud.report.differences import Key, differences, key_of
+from gud.report.differences import (
+    REFERENCE_COLUMNS,
+    Key,
+    differences,
+    key_of,
+    reference_differences,
+)
 from gud.report.points import (
     PARAMETER_NAMES,
     LikelihoodPoint,
@@ -58,7 +64,10 @@ Rows = dict[tuple[Key, str], dict[str, Any]]
 
 
 def tabulate(
-    nll: Iterable[Path], quality: Iterable[Path] = (), scale: Iterable[Path] = ()
+    nll: Iterable[Path],
+    quality: Iterable[Path] = (),
+    scale: Iterable[Path] = (),
+    references: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row for each point that has a likelihood or a sample quality, and for each sampler.
 
@@ -70,6 +79,9 @@ def tabulate(
     from the same seed, but with the other prior, at the same point on the same images; likewise for
     network_space and preconditioning. It is empty where there is no such experiment.
 
+    `nll_minus_reference` is the difference to a reference, another experiment on the same test
+    images, at the same point or at its only one; `bound_minus_reference` that of the bounds.
+
     A `_stderr` is the standard error of its number, a `_band` the half-width of the 95 % band that
     holds for the differences of all points of an experiment at once (`uncertainty.band_factor`), so
     also for points that were chosen by their NLL. What they cover is said in `_errors_cover`.
@@ -78,6 +90,7 @@ def tabulate(
         nll: likelihood artefacts (.npz), all points of an experiment with the same estimator.
         quality: sample-quality artefacts (.json), all with the same metric and numbers of images.
         scale: tables of `gud.evaluate.scale` (.csv), of the same experiments and images.
+        references: the reference of each experiment that has one.
 
     Raises:
         InputError: a record is missing, does not belong to its file, or files do not go together.
@@ -94,8 +107,12 @@ def tabulate(
     for key, columns in differences(likelihoods):
         rows[key, "samples"] |= columns
     measures = NLL_COLUMNS
-    for path in scale:
-        measures = NLL_COLUMNS + SCALE_COLUMNS
+    if references:
+        measures += REFERENCE_COLUMNS
+        for key, compared in reference_differences(likelihoods, references):
+            rows[key, "samples"] |= compared
+    for number, path in enumerate(scale):
+        measures += SCALE_COLUMNS if number == 0 else ()
         experiment, columns, images = scale_columns(path)
         for key, point in likelihoods.get(experiment, {}).items():
             asked = point.record["settings"]["likelihood"]["images"]
@@ -155,17 +172,40 @@ def _same(what: str, found: Any, path: Path, expected: Any) -> None:
         raise InputError(f"{path}: {what} {found} must equal those of the other points, {expected}")
 
 
+def read_references(pairs: Sequence[str]) -> dict[str, str]:
+    """References by experiment from words such as `basis_haar=basis_pca`."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, _, reference = pair.partition("=")
+        if not name or not reference or name in found:
+            raise InputError(
+                f"--reference {pair}: expected EXPERIMENT=REFERENCE, once for an experiment"
+            )
+        found[name] = reference
+    return found
+
+
 @click.command()
 @out_option("The table, .csv.")
+@click.option(
+    "--reference",
+    "pairs",
+    multiple=True,
+    metavar="EXPERIMENT=REFERENCE",
+    help="An experiment, and the one that it is compared with image by image.",
+)
 @click.argument("points", type=File, nargs=-1, required=True)
-def main(out: Path, points: tuple[Path, ...]) -> None:
+def main(out: Path, pairs: tuple[str, ...], points: tuple[Path, ...]) -> None:
     """Write a table of POINTS: likelihoods (.npz), qualities (.json), scales (.csv)."""
     started, suffixes = time.time(), (".npz", ".json", ".csv")
     if wrong := [path for path in points if path.suffix not in suffixes]:
         raise InputError(
             f"{wrong[0]} is neither a likelihood (.npz) nor a quality (.json) nor a scale (.csv)"
         )
-    table = tabulate(*([path for path in points if path.suffix == end] for end in suffixes))
+    nll, quality, scale = ([path for path in points if path.suffix == end] for end in suffixes)
+    references = read_references(pairs)
+    table = tabulate(nll, quality, scale, references)
     with atomic(out) as temporary:
         table.to_csv(temporary, index=False)
-    write_record(out, inputs=points, started=started)
+    settings = {"reference": references} if references else {}
+    write_record(out, inputs=points, settings=settings, started=started)

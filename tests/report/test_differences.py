@@ -3,8 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from commands import gud, write_preset
+from presets import tiny_preset
 from table_artefacts import BITS, likelihood, likelihood_at
 
+from gud.audit.verify import judge, running
+from gud.cli import NamedPreset
+from gud.config.preset import load_preset
+from gud.errors import InputError
+from gud.provenance import read_record
 from gud.report import tables
 from gud.report.points import paired_difference, read_likelihood
 
@@ -124,3 +131,144 @@ def test_wavelets_at_a_0_and_columns_at_b_0_of_another_experiment_are_no_standar
     table = tables.tabulate(paths).set_index("experiment")
     assert table.nll_minus_standard["wavelets"].isna().all()
     assert table.nll_minus_standard["columns"] == 0
+
+
+def of_experiments(root, **options):
+    """Likelihoods of two experiments with bounds, at two points each."""
+    random = np.random.default_rng(2)
+    found = {}
+    for name in ("base", "other"):
+        for a in (0.5, 1.0):
+            bits, bound = 4 + random.normal(size=(6, 2)), 5 + random.normal(size=(6, 4))
+            more = {"group": name, "others": {"bound_bits_per_dim": bound}} | options
+            path = likelihood(root, a, bits, experiment=name, **more)
+            found[name, a] = path, bits.mean(1), bound.mean(1)
+    return found
+
+
+def paths_of(found):
+    return [path for path, *_ in found.values()]
+
+
+def test_differences_to_a_reference_are_paired_over_images_at_the_same_point(tmp_path):
+    found = of_experiments(tmp_path)
+    table = tables.tabulate(paths_of(found), references={"other": "base"})
+    rows = table.set_index(["experiment", "a"])
+    for a in (0.5, 1.0):
+        (_, nll, bound), (_, nll_of_base, bound_of_base) = found["other", a], found["base", a]
+        row = rows.loc["other", a]
+        assert row.reference == "base"
+        for name, difference in (("nll", nll - nll_of_base), ("bound", bound - bound_of_base)):
+            assert row[f"{name}_minus_reference"] == pytest.approx(difference.mean())
+            expected = pd.Series(difference).sem()
+            assert row[f"{name}_minus_reference_stderr"] == pytest.approx(expected)
+    of_base = rows.loc["base"][["reference", "nll_minus_reference", "bound_minus_reference"]]
+    assert of_base.isna().all(axis=None)
+
+
+def test_errors_of_differences_to_a_reference_take_regions_as_independent(tmp_path):
+    single = of_experiments(tmp_path / "single")
+    table = tables.tabulate(paths_of(single), references={"other": "base"})
+    repeated = []
+    for (name, a), (path, *_) in single.items():
+        bits = read_likelihood(path).bits_per_dim.repeat(3, 0)
+        more = {"group": name, "region": np.arange(6).repeat(3)}
+        repeated.append(likelihood(tmp_path / "grouped", a, bits, experiment=name, **more))
+    again = tables.tabulate(repeated, references={"other": "base"})
+    column = "nll_minus_reference_stderr"
+    np.testing.assert_allclose(again[column], table[column])
+
+
+def test_a_reference_of_a_single_point_is_compared_with_all(tmp_path):
+    standard = likelihood_at(tmp_path, {"b": 0.0}, BITS[1.0], experiment="standard", group="one")
+    others = [
+        likelihood_at(tmp_path, {"b": b}, BITS[0.5], experiment="columns", group="two")
+        for b in (0.3, 0.5)
+    ]
+    table = tables.tabulate([standard, *others], references={"two": "one"})
+    rows = table[table.experiment == "columns"]
+    assert rows.nll_minus_reference.tolist() == pytest.approx([0.5 / 3] * 2)
+    assert rows.bound_minus_reference.isna().all()
+
+
+def test_references_are_of_the_same_training_seed_or_none(tmp_path):
+    paths = [
+        likelihood(tmp_path, 1, BITS[a], experiment=name, group=group, seed=seed)
+        for name, group, seed, a in (
+            ("base", "base", 0, 1.0),
+            ("base_seed1", "base", 1, 0.5),
+            ("other", "other", 1, 1.0),
+            ("other_seed2", "other", 2, 1.0),
+        )
+    ]
+    rows = tables.tabulate(paths, references={"other": "base"}).set_index("experiment")
+    assert rows.reference["other"] == "base_seed1" and pd.isna(rows.reference["other_seed2"])
+    assert rows.nll_minus_reference["other"] == pytest.approx(-0.5 / 3)
+
+
+def test_tables_without_references_have_no_columns_of_them(points):
+    assert not [name for name in tables.tabulate(points) if "reference" in name[:20]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"data": "tissue16"}, "its data tissue16 must equal those of the reference, natural16"),
+        ({"others": {}}, "likelihood settings"),
+    ],
+)
+def test_what_was_not_evaluated_alike_has_no_difference(tmp_path, changes, sentence):
+    base = of_experiments(tmp_path)["base", 1.0][0]
+    other = likelihood(
+        tmp_path,
+        1,
+        np.full((6, 2), 4.0),
+        **{"experiment": "third", "group": "third", "others": {"bound_bits_per_dim": [[5.0]] * 6}}
+        | changes,
+    )
+    with pytest.raises(InputError, match="third cannot be compared with base") as refused:
+        tables.tabulate([base, other], references={"third": "base"})
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["scan"], "--reference scan: expected EXPERIMENT=REFERENCE"),
+        (["=scan"], "expected EXPERIMENT=REFERENCE"),
+        (["scan=", "scan=other"], "--reference scan=: expected"),
+        (["scan=a", "scan=b"], "--reference scan=b: expected EXPERIMENT=REFERENCE, once"),
+        (["scan=nowhere"], "reference nowhere has no likelihood in the table, which has those of"),
+        (["nowhere=scan"], "reference nowhere has no likelihood"),
+    ],
+)
+def test_spoilt_references_are_refused_by_the_command(tmp_path, points, capsys, words, sentence):
+    given = [part for word in words for part in ("--reference", word)]
+    assert gud("table", "--out", tmp_path / "t.csv", *given, *points) != 0
+    assert sentence in capsys.readouterr().err and not (tmp_path / "t.csv").exists()
+
+
+def test_the_record_of_a_table_tells_its_references(tmp_path):
+    out = tmp_path / "t.csv"
+    given = paths_of(of_experiments(tmp_path))
+    assert gud("table", "--out", out, "--reference", "other=base", *given) == 0
+    assert read_record(out)["settings"] == {"reference": {"other": "base"}}
+
+
+@pytest.mark.parametrize(
+    ("reference", "status"), [({"other": "base"}, "pass"), ({"base": "other"}, "stale")], ids=str
+)
+def test_a_table_is_verified_by_the_references_that_it_was_made_with(tmp_path, reference, status):
+    out = tmp_path / "tables/compared.csv"
+    given = paths_of(of_experiments(tmp_path))
+    assert gud("table", "--out", out, "--reference", "other=base", *given) == 0
+    preset = tiny_preset()
+    preset["experiments"] = dict.fromkeys(
+        ("base", "other"), preset["experiments"]["a_scan_matching"]
+    )
+    preset["experiments"]["other"]["nll"] = {"grids": [{"a": [1.0], "r": [0]}]}
+    preset["figures"] = {"compared": {"experiments": ["base", "other"], "reference": reference}}
+    file = write_preset(tmp_path / "mine.yaml", preset | {"quick": []})
+    with running(NamedPreset(file, load_preset(file)), tmp_path) as run:
+        verdict = judge(out, run)
+    assert verdict.status == status, str(verdict)

@@ -17,9 +17,11 @@ rule table:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        references=ask(triggers.references),
     shell:
-        "python -m gud --log {log:q} table --out {output:q} {input.nll:q} {input.quality:q}"
-        " {input.scale:q}"
+        "python -m gud --log {log:q} table --out {output:q} {params.references} {input.nll:q}"
+        " {input.quality:q} {input.scale:q}"
 
 
 rule figure:

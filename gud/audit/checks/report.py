@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from gud.audit.checks.check import Artefact, Check, kind, prescribed, same_file
-from gud.config.figures import FigureSection, figure_settings, labels_of
+from gud.config.figures import FigureSection, TableSection, figure_settings, labels_of
 from gud.figures.drawing.draw import draw
 from gud.provenance import record_path
 from gud.report import comparison, summary, tables
@@ -37,9 +37,16 @@ def table(artefact: Artefact) -> Iterator[Check]:
     yield Check(
         "every row has a likelihood or a quality", not len(empty), f"{len(empty)} have none"
     )
-    sources = [[p for p in artefact.inputs if p.suffix == end] for end in (".npz", ".json", ".csv")]
+    nll, quality, scale = (
+        [path for path in artefact.inputs if path.suffix == end]
+        for end in (".npz", ".json", ".csv")
+    )
     again = artefact.run.folder("tables") / artefact.path.name
-    tables.tabulate(*sources).to_csv(again, index=False)
+    references = artefact.settings.get("reference", {})
+    section = artefact.run.preset.figures.named().get(artefact.names["figure"])
+    if isinstance(section, TableSection):
+        yield prescribed(references, section.references())
+    tables.tabulate(nll, quality, scale, references).to_csv(again, index=False)
     yield same_file("it aggregates its points", artefact.path, again, artefact.record)
 
 

@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from gud.config.figures import TableSection
+from gud.config.sections.experiments import Experiment, differing
 from gud.config.sections.section import Name
+from gud.config.sections.validation import Fault
+
+if TYPE_CHECKING:
+    from gud.config.preset import Preset
 
 
 class Compared(TableSection):
-    """Experiments of any schedules and data, whose sample qualities are measured alike."""
+    """Experiments of any schedules and data, whose sample qualities are measured alike.
+
+    reference: of some, the one that their likelihoods are compared with, image by image.
+    """
 
     experiments: list[Name]
+    reference: dict[Name, Name] = {}
 
     title = "What the papers' claims compare"
     all_seeds = True
+
+    def references(self) -> dict[str, str]:
+        return self.reference
+
+    def claims(self, preset: Preset) -> Iterator[Fault]:
+        shown = [preset.experiments[name] for name in self.experiments]
+        groups = {experiment.group: experiment for experiment in reversed(shown)}
+        for name, reference in self.reference.items():
+            here = ("reference", name)
+            for one in (name, reference):
+                if one not in groups:
+                    yield here, f"names {one}, which must be one of {sorted(groups)}"
+                elif not groups[one].nll.grids:
+                    yield here, f"needs points in experiments.{one}.nll.grids"
+            if name == reference:
+                yield here, f"= {reference} is no other experiment"
+            own_settings, other_settings = _evaluated(groups[name]), _evaluated(groups[reference])
+            for key, own, other in differing(own_settings, other_settings):
+                yield (
+                    here,
+                    f"= {reference} cannot be compared image by image: its {key} is "
+                    f"{json.dumps(other)}, that of {name} {json.dumps(own)}",
+                )
+
+
+def _evaluated(experiment: Experiment) -> dict[str, object]:
+    """What must be the same for likelihoods to be compared image by image."""
+    settings = experiment.nll.settings.model_dump(mode="json", exclude={"batch_size"})
+    return {"data": experiment.data, "nll": {"settings": settings}}
