@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,11 @@ from training_runs import complete, make_files
 from workspace import Workspace
 
 SHARED = ["cluster", "finished", "uninterrupted"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more process than cores: that of the cluster's tests mostly waits."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(tryfirst=True)
