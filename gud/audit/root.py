@@ -15,7 +15,10 @@ from gud.provenance import record_digest, record_path, sha256
 
 NO_FOLDERS = {"logs", "benchmarks"}
 """Beside the artefacts of a preset."""
-NO_ARTEFACTS = {"lock", "report.html", "report.html.json", "root.sha256", "root.sha256.sig"}
+NO_ARTEFACTS = {
+    *("lock", "report.html", "report.html.json", "report-quick.zip", "report-summary.zip"),
+    *("root.sha256", "root.sha256.sig"),
+}
 
 
 def artefacts(results: Path) -> list[Path]:

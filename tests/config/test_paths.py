@@ -7,6 +7,7 @@ import pytest
 import yaml
 from presets import ROOT, tiny_preset
 
+from gud.audit.checks import kind_of
 from gud.config import inputs, paths, triggers
 from gud.config.figures import FigureSection
 from gud.config.preset import load_preset
@@ -131,3 +132,12 @@ def test_of_downloads_with_the_same_bytes_the_one_on_this_machine_is_taken():
     assert far.kept == near.kept
     assert kept_as([far, near], far.kept) == near
     assert kept_as([far], "other/a.gz") is None
+
+
+@pytest.mark.parametrize("summary", ["quick", "summary"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in ROOT.glob("config/*.yaml")))
+def test_whatever_a_preset_makes_is_of_a_kind_that_verification_knows(name, summary):
+    preset = load_preset(ROOT / f"config/{name}.yaml")
+    if summary == "quick" and not preset.quick:
+        return
+    assert [path for path in inputs.targets(preset, summary) if not kind_of(path)] == []

@@ -78,7 +78,7 @@ def in_order(artefact: Artefact, sources: Sequence[str]) -> list[Path]:
     return sorted(artefact.inputs, key=lambda path: places.get(path, len(places)))
 
 
-@kind("verdict", r"verdict(?P<quick>\w*)\.(?P<form>csv|md|png|pdf)")
+@kind("verdict", r"verdict(?P<quick>(?:-quick)?)\.(?P<form>csv|md|png|pdf)")
 def verdict(artefact: Artefact) -> Iterator[Check]:
     sources = tuple(path for path in artefact.inputs if path.suffix in (".csv", ".npz"))
     yield Check("its record names what it judges", bool(sources))
