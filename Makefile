@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 
 PRESET := demo
 TARGET := all
-# Tests run in a process more than there are cores, one thread each.
+# Tests run in a process for each core, one thread each.
 PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 .PHONY: demo demo-all demo-psld report reproduce quick test test-slurm check docs clean

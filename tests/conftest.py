@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -6,11 +5,6 @@ from training_runs import complete, make_files
 from workspace import Workspace
 
 SHARED = ["cluster", "finished", "uninterrupted"]
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more process than cores: that of the cluster's tests mostly waits."""
-    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.hookimpl(tryfirst=True)
