@@ -36,7 +36,7 @@ class Workspace:
             ],
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=900,
             env={"PATH": Path(sys.executable).parent.as_posix() + ":/usr/bin:/bin"}
             | {"PYTHONPATH": str(ROOT)},
         )

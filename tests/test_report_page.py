@@ -78,7 +78,7 @@ def look(chromium, page, tmp_path):
         command += ["--enable-logging=stderr", "--allow-file-access-from-files"]
         command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000"]
         command += ["--window-size=1400,900", *options, frame.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         console = re.findall(r".*CONSOLE.*", done.stderr)
         found = re.search(r"probe (\{.*\})", done.stdout)
         assert found, done.stdout[-300:] + done.stderr[-2000:]
