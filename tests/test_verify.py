@@ -21,7 +21,7 @@ from gud.provenance import read_record, record_path
 
 pytestmark = pytest.mark.slow
 
-ABSENT = {"strips", "reconstructions", "inpainted"}
+ABSENT = {"strips", "reconstructions", "inpainted", "classifier", "guided"}
 """Kinds of artefacts that the preset `tiny` makes none of."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -72,11 +74,14 @@ def run_settings(**changes) -> dict:
 
 
 def make_files(folder: Path) -> tuple[Path, Path]:
-    """A data set of smooth images and its statistics."""
+    """A data set of smooth images, dark and light ones, and its statistics."""
     random_numbers = np.random.default_rng(0)
     coarse = random_numbers.normal(128, 45, (200, 3, 2, 2)).repeat(4, 2).repeat(4, 3)
     images = (coarse + random_numbers.normal(0, 5, coarse.shape)).clip(0, 255).astype(np.uint8)
-    np.savez(folder / "data.npz", train=images[:150], test=images[150:])
+    light = (images.mean((1, 2, 3)) > 128).astype(np.int64)
+    labels = {"train_label": light[:150], "test_label": light[150:]}
+    classes = np.array(["dark", "light"])
+    np.savez(folder / "data.npz", train=images[:150], test=images[150:], classes=classes, **labels)
     statistics = fit(torch.from_numpy(images[:150]), PlainBasis(name="fourier"))
     save(folder / "statistics.safetensors", statistics, PlainBasis(name="fourier"))
     return folder / "data.npz", folder / "statistics.safetensors"
@@ -85,7 +90,8 @@ def make_files(folder: Path) -> tuple[Path, Path]:
 def arguments(files, out: Path, settings: dict) -> list[str]:
     data, statistics = map(str, files)
     name = settings["experiment"]
-    preset = preset_of(name, settings["model"], settings["training"], settings["seed"])
+    made = settings["model"], settings["training"], settings["seed"]
+    preset = preset_of(name, *made, **settings.get("figures", {}))
     text = yaml.safe_dump(preset)
     file = out.parent / f"preset-{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -123,11 +129,24 @@ def start(
     )
 
 
-def complete(files, folder: Path, **options: Any) -> None:
+def complete(files, folder: Path, *more: str, **options: Any) -> None:
     """Run the real program to its end."""
-    process = start(files, folder, **options)
+    process = start(files, folder, *more, **options)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
+
+
+def kill(files, folder: Path, times: int, *more: str, changes: dict[str, Any]) -> None:
+    """Start the real program and end it by SIGKILL at random moments, time and again."""
+    moments, killed = random.Random(0), 0
+    for _ in range(times):
+        process = start(files, folder, *more, changes=changes)
+        wait_for_checkpoints(process, folder, moments.randint(0, 2))
+        time.sleep(moments.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+    assert killed > times // 2
 
 
 def run(files, folder: Path, **changes) -> int:

@@ -12,7 +12,6 @@ from gud.config.figures import ApplicationSection
 from gud.config.preset import Preset
 from gud.config.sections.data import Data
 from gud.config.sections.evaluation import (
-    InpaintingSettings,
     Likelihood,
     Ranges,
     ReconstructionSettings,
@@ -53,15 +52,6 @@ class ReconstructionJob(Section):
     parameters: Parameters
     seed: int
     reconstruction: ReconstructionSettings
-
-
-class InpaintingJob(Section):
-    """Completions by one experiment at one point of its schedule family."""
-
-    experiment: Name
-    parameters: Parameters
-    seed: int
-    inpainting: InpaintingSettings
 
 
 class Trained(Made):
@@ -183,21 +173,14 @@ def training_job(preset: Preset, name: str) -> TrainingJob:
 
 
 def strip_job(preset: Preset, name: str, point: str) -> StripJob:
-    parameters, settings = _asked(preset, name, point, "strips", StripSettings)
+    parameters, settings = asked_at(preset, name, point, "strips", StripSettings)
     return StripJob(experiment=name, parameters=parameters, seed=preset.seed, strip=settings)
 
 
 def reconstruction_job(preset: Preset, name: str, point: str) -> ReconstructionJob:
-    parameters, settings = _asked(preset, name, point, "reconstructions", ReconstructionSettings)
+    parameters, settings = asked_at(preset, name, point, "reconstructions", ReconstructionSettings)
     return ReconstructionJob(
         experiment=name, parameters=parameters, seed=preset.seed, reconstruction=settings
-    )
-
-
-def inpainting_job(preset: Preset, name: str, point: str) -> InpaintingJob:
-    parameters, settings = _asked(preset, name, point, "inpainted", InpaintingSettings)
-    return InpaintingJob(
-        experiment=name, parameters=parameters, seed=preset.seed, inpainting=settings
     )
 
 
@@ -208,20 +191,28 @@ def applications(preset: Preset, experiment: str) -> list[ApplicationSection]:
     return [figure for figure in applied if figure.experiment == experiment]
 
 
-def _asked(
-    preset: Preset, experiment: str, point: str, made: str, kind: type[S]
-) -> tuple[Parameters, S]:
-    """The parameters of a point, and the settings of what a figure asks to be made there."""
+def asking_figure(
+    preset: Preset, experiment: str, made: str, kind: type[S]
+) -> tuple[ApplicationSection, S]:
+    """The figure that asks for something to be made of an experiment, and its settings."""
     figure = next((f for f in applications(preset, experiment) if f.made == made), None)
     if figure is None:
         raise InputError(f"the preset asks for no {made} of experiment {experiment}")
+    assert isinstance(figure.settings, kind)
+    return figure, figure.settings
+
+
+def asked_at(
+    preset: Preset, experiment: str, point: str, made: str, kind: type[S]
+) -> tuple[Parameters, S]:
+    """The parameters of a point, and the settings of what a figure asks to be made there."""
+    figure, settings = asking_figure(preset, experiment, made, kind)
     found = points(figure.grids)
     if (name := point_name(parameters_of_point(point))) not in found:
         raise InputError(
             f"point {point} is not in the grids of {made} of {experiment}: {', '.join(found)}"
         )
-    assert isinstance(figure.settings, kind)
-    return found[name], figure.settings
+    return found[name], settings
 
 
 def evaluations(preset: Preset) -> Iterator[Evaluation]:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import json
 
+from gud.config.conditional import (
+    ClassifierName,
+    classifier_job,
+    guidance_job,
+    inpainting_job,
+)
 from gud.config.figures import figure_of, figure_settings, labels_of
 from gud.config.inputs import table
 from gud.config.jobs import (
     get_data,
     get_evaluation,
     get_experiment,
-    inpainting_job,
     reconstruction_job,
     strip_job,
     training_job,
@@ -43,6 +48,10 @@ def training(preset: Preset, experiment: str) -> str:
     return training_job(preset, experiment).model_dump_json()
 
 
+def classifier(preset: Preset, experiment: str, classifier: ClassifierName) -> str:
+    return classifier_job(preset, experiment, classifier).model_dump_json()
+
+
 def point(preset: Preset, experiment: str, quantity: str, point: str) -> str:
     record = get_evaluation(preset, experiment, quantity).record(point)
     return json.dumps(record, sort_keys=True)
@@ -60,6 +69,10 @@ def strips(preset: Preset, experiment: str, point: str) -> str:
 
 def reconstructions(preset: Preset, experiment: str, point: str) -> str:
     return reconstruction_job(preset, experiment, point).model_dump_json()
+
+
+def guided(preset: Preset, experiment: str, point: str) -> str:
+    return guidance_job(preset, experiment, point).model_dump_json()
 
 
 def inpainted(preset: Preset, experiment: str, point: str) -> str:

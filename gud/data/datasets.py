@@ -3,6 +3,8 @@
 A data set is one npz file with uint8 arrays `train` and `test`, shape (count, 3, height, width).
 Where images of a split are not independent of one another, an integer array `train_region` or
 `test_region`, shape (count,), numbers the regions that they were cut from.
+Where images have classes, `classes` names them and `train_label` and `test_label`, shape (count,),
+number the class of each image.
 `gud dataset` makes it from one of the sources in `gud.data.sources`.
 """
 
@@ -93,6 +95,31 @@ def load_regions(path: str | Path, split: str, count: int) -> Int64[np.ndarray, 
             f"integer for each of its {count} images"
         )
     return region.astype(np.int64)
+
+
+def load_labels(
+    path: str | Path, split: str, count: int
+) -> tuple[Int64[Tensor, " count"], tuple[str, ...]]:
+    """The class of each of the `count` images of a split, and what the classes are called.
+
+    Raises:
+        InputError: the images have no classes, or the labels are not one of them for each image.
+    """
+    name = f"{split}_label"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            label, classes = arrays[name], arrays["classes"]
+    except UNREADABLE as error:
+        raise InputError(f"data set {path} has no readable classes, {name!r}: {error}") from None
+    if classes.dtype.kind != "U" or classes.ndim != 1:
+        raise InputError(f"classes of data set {path} are {classes.dtype}, expected names")
+    whole = label.shape == (count,) and label.dtype.kind in "iu"
+    if not whole or not ((label >= 0) & (label < len(classes))).all():
+        raise InputError(
+            f"{name} of data set {path} is {label.dtype} of shape {label.shape}, expected the "
+            f"number of one of {len(classes)} classes for each of its {count} images"
+        )
+    return torch.from_numpy(label.astype(np.int64)), tuple(map(str, classes))
 
 
 def _mapped(path: Path, name: str) -> np.ndarray:

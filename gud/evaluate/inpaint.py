@@ -27,7 +27,7 @@ from gud.cli import (
     point_option,
     preset_option,
 )
-from gud.config.jobs import InpaintingJob, inpainting_job
+from gud.config.conditional import InpaintingJob, inpainting_job
 from gud.config.sections.evaluation import InpaintingSettings
 from gud.config.sections.points import point_name
 from gud.config.sections.section import Parameters

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from gud.config.sections.networks import CrossAttentionSettings
 from gud.errors import InputError
 from gud.networks.layers import conv, dense, group_norm, merge, widened
-from gud.networks.ncsnpp import GAMMA_UNIT, NCSNpp
+from gud.networks.ncsnpp import NCSNpp
+from gud.networks.steering import GAMMA_UNIT
 
 
 class CrossAttention(nn.Module):

@@ -15,15 +15,11 @@ from gud.errors import InputError
 from gud.networks.layers import (
     PyramidStep,
     ResidualBlock,
-    ResidualMLP,
     conv,
-    dense,
     group_norm,
-    position_embedding,
     widened,
 )
-
-GAMMA_UNIT = 10.0  # gamma spans about [-10, 15]; a dense layer wants inputs of order one
+from gud.networks.steering import Steered
 
 Hook = Callable[[int, Tensor], Tensor]
 
@@ -130,11 +126,8 @@ class UNet(nn.Module):
         return widened(self.head(F.silu(self.norm(features))))
 
 
-class NCSNpp(nn.Module):
+class NCSNpp(Steered):
     """NCSN++ conditioned on the noising state (app. B).
-
-    The mean of gamma stands in for time in the positional embedding; a residual-MLP embedding of
-    the whole of gamma is concatenated to it before the two dense layers of the steering vector.
 
     Args:
         labels: position label of each component; their number alone matters here.
@@ -154,37 +147,14 @@ class NCSNpp(nn.Module):
     ) -> None:
         super().__init__()
         settings.check(image_size, len(labels))
-        width, gamma_width = settings.width, settings.gamma_width
-        self.components, self.width, self.time_scale = len(labels), width, settings.time_scale
         self.body = UNet(
             settings,
             image_size=image_size,
             in_channels=in_channels,
             out_channels=out_channels,
-            condition=4 * width,
+            condition=4 * settings.width,
         )
-        self.gamma = (
-            ResidualMLP(self.components, gamma_width, settings.gamma_blocks)
-            if gamma_width
-            else None
-        )
-        self.condition = nn.Sequential(
-            dense(width + gamma_width, 4 * width), nn.SiLU(), dense(4 * width, 4 * width)
-        )
-
-    def embed(self, gamma: Float[Tensor, "batch components"]) -> Float[Tensor, "batch condition"]:
-        """The steering vector, in float32: it tells apart states that bfloat16 would merge."""
-        if gamma.shape[1:] != (self.components,):
-            raise InputError(
-                f"The noising state gamma given to the network has shape {tuple(gamma.shape)}; "
-                f"expected (batch, {self.components})."
-            )
-        with torch.autocast(gamma.device.type, enabled=False):
-            gamma = widened(gamma)
-            embedding = position_embedding(self.time_scale * gamma.mean(dim=1), self.width)
-            if self.gamma is not None:
-                embedding = torch.cat([embedding, self.gamma(gamma / GAMMA_UNIT)], dim=1)
-            return self.condition(embedding)
+        self.steer(settings, len(labels))
 
     def forward(
         self,

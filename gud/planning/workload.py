@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from gud.config.jobs import Evaluation, applications, batches_in_job, evaluations
 from gud.config.paths import quality_folder
 from gud.config.preset import Preset
-from gud.config.sections.data import image_size
+from gud.config.sections.data import class_count, image_size
 from gud.config.sections.evaluation import (
     BOUND_REPLICATES,
+    ConditionalSettings,
     InpaintingSettings,
     Likelihood,
     ReconstructionSettings,
@@ -216,6 +217,12 @@ def application_work(preset: Preset, name: str) -> Iterator[Work]:
             # 8-bit strips and a picture of one window in float32.
             width = (settings.windows - 1) * settings.shift + columns
             disk = images * (image * width // columns + 4 * image)
+        elif isinstance(settings, ConditionalSettings):
+            yield classifier_work(preset, name, settings)
+            images = settings.guidance.sampling.images * len(asked)
+            images *= 1 + class_count(preset.data[preset.experiments[name].data])
+            forward = images * settings.guidance.sampling.steps
+            disk = image * images
         elif isinstance(settings, InpaintingSettings):
             images = settings.sampling.images * settings.keys * len(asked)
             forward = images * settings.sampling.steps
@@ -226,6 +233,15 @@ def application_work(preset: Preset, name: str) -> Iterator[Work]:
             forward = images * settings.steps
             disk = image * settings.images * len(asked) * (settings.keys + 5)
         yield Work(name, figure.made, len(asked), len(asked), images, forward, disk_bytes=disk)
+
+
+def classifier_work(preset: Preset, name: str, settings: ConditionalSettings) -> Work:
+    """The training of two classifiers, each the downward half of a network."""
+    training = settings.classifier.training
+    images = 2 * training.steps * training.batch_size
+    assumed = "a pass through a classifier as half of one through the network"
+    passes = {"forward": images // 2, "backward": images // 2, "updates": 2 * training.steps}
+    return Work(name, "classifiers", 2, 2, images, **passes, assumed=assumed)
 
 
 def strip_window(

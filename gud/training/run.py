@@ -35,11 +35,12 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from gud.cli import (
     NamedPreset,
@@ -49,6 +50,7 @@ from gud.cli import (
     out_option,
     preset_option,
 )
+from gud.config.conditional import ClassifierJob, ClassifierName, classifier_job
 from gud.config.jobs import TrainingJob, training_job
 from gud.config.paths import CHECKPOINTS, EVENTS, HISTORY
 from gud.data import datasets
@@ -58,15 +60,29 @@ from gud.progress import OUT_OF_TIME, REASONS, Stop, progress, stop_signals
 from gud.provenance import write_records
 from gud.training.allocation import TimeLimit, another_turn, time_limit
 from gud.training.checkpoint import Checkpoints
+from gud.training.classifier import ClassifierTraining
 from gud.training.distributed import join, placement
 from gud.training.events import Events
 from gud.training.launcher import launch
-from gud.training.step import Training, load_statistics, run_identity
+from gud.training.step import NetworkTraining, Training, load_statistics, run_identity
 
 log = logging.getLogger(__name__)
 
 
-def resume(training: Training, checkpoints: Checkpoints) -> int:
+def begin(job: TrainingJob, data: Path, images: Tensor, *arguments: Any) -> NetworkTraining[Any]:
+    """A training before its first step.
+
+    Args:
+        data: the file of the images, which holds the labels that a classifier learns.
+        arguments: further ones of `NetworkTraining`.
+    """
+    if not isinstance(job, ClassifierJob):
+        return Training(job, images, *arguments)
+    labels, classes = datasets.load_labels(data, "train", len(images))
+    return ClassifierTraining(job, images, *arguments, labels=labels, classes=classes)
+
+
+def resume(training: NetworkTraining[Any], checkpoints: Checkpoints) -> int:
     """Restore the latest checkpoint, the same in all processes; returns the number of steps done.
 
     Raises:
@@ -89,7 +105,7 @@ def resume(training: Training, checkpoints: Checkpoints) -> int:
 
 
 def train(
-    training: Training,
+    training: NetworkTraining[Any],
     checkpoints: Checkpoints,
     table: Path,
     stop: Stop,
@@ -145,7 +161,7 @@ def train(
             )
 
 
-def finish(training: Training, table: Path, out: Path, **record: Any) -> None:
+def finish(training: NetworkTraining[Any], table: Path, out: Path, **record: Any) -> None:
     """Write table, model and their records.
 
     Raises:
@@ -174,6 +190,11 @@ def finish(training: Training, table: Path, out: Path, **record: Any) -> None:
 @device_option()
 @click.option("--minutes", type=float, help="Time limit of this job.")
 @click.option("--processes", type=int, default=1, help="One for each GPU.", show_default=True)
+@click.option(
+    "--classifier",
+    type=click.Choice(get_args(ClassifierName)),
+    help="Train not the network but this classifier of its states.",
+)
 def main(
     preset: NamedPreset,
     experiment: str,
@@ -183,6 +204,7 @@ def main(
     device: str | None,
     minutes: float | None,
     processes: int,
+    classifier: ClassifierName | None,
 ) -> None:
     """Train the network of an experiment, from its last checkpoint if there is one.
 
@@ -192,7 +214,11 @@ def main(
         raise InputError(f"--minutes {minutes:g}: expected more than 0")
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         launch(processes, sys.argv[1:], device)
-    job = training_job(preset.preset, experiment)
+    job = (
+        classifier_job(preset.preset, experiment, classifier)
+        if classifier
+        else training_job(preset.preset, experiment)
+    )
     events = Events(out.with_name(EVENTS)) if preset.preset.compute.tensorboard else None
     run(job, data, statistics, out, device=device, minutes=minutes, events=events)
 
@@ -225,7 +251,7 @@ def run(
         with processes.together():
             if processes.leads:
                 stack.enter_context(checkpoints.locked(stop))
-        training = Training(job, images, fitted, where, processes)
+        training = begin(job, data, images, fitted, where, processes)
         resolved = {
             "precision": training.precision,
             "device": torch.cuda.get_device_name() if where.type == "cuda" else "cpu",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -18,11 +19,13 @@ from gud.devices import float32_precision, resolve_precision, send
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.processes import Draws
 from gud.diffusion.representation import Statistics
+from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
 from gud.model import Model
 from gud.networks.layers import Dropout
 from gud.provenance import read_record, record_path, sha256
 from gud.randomness import Stream, derive
+from gud.state_network import N
 from gud.training.batches import batch_indices
 from gud.training.checkpoint import Tensors, flatten_optimizer, group, restore_optimizer, ungroup
 from gud.training.curve import History
@@ -79,14 +82,15 @@ def load_statistics(path: Path, images: Tensor, run: TrainingJob) -> Statistics:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step is taken at: images, a time and the noise of each."""
+    """What a step is taken at: images, their numbers, a time and the noise of each."""
 
     images: Float[Tensor, "batch channels height width"]
+    index: Int64[Tensor, " batch"]
     t: Float[Tensor, " batch"]
     noise: Draws
 
 
-class Training:
+class NetworkTraining(ABC, Generic[N]):
     """A network in training: its weights, their average, Adam's moments and the history.
 
     Args:
@@ -130,7 +134,7 @@ class Training:
         self.precision = resolve_precision(self.settings.precision, device)
         self.history = History(self.settings.batch_size)
         torch.manual_seed(derive(run.seed, "initialisation"))
-        self.model = Model(run.model, statistics).to(device).train()
+        self.model: N = self.build(statistics).to(device).train()
         self.network = self.model.network
         self.ema = get_ema_multi_avg_fn(self.settings.ema)
         self.average = AveragedModel(self.network, multi_avg_fn=self.ema)
@@ -141,6 +145,14 @@ class Training:
             self.network.forward = autocast(self.network.forward)  # type: ignore[method-assign]
         self.dropouts = [m for m in self.network.modules() if isinstance(m, Dropout)]
         self.model.network = processes.parallel(self.network, device)
+
+    @abstractmethod
+    def build(self, statistics: Statistics) -> N:
+        """What is trained, at its beginning."""
+
+    @abstractmethod
+    def objective(self, batch: Batch, schedule: Schedule) -> Float[Tensor, ""]:
+        """The mean loss of a batch."""
 
     def learning_rate(self, step: int) -> float:
         return warmed_up(self.settings.learning_rate, self.settings.warmup_steps, step)
@@ -163,10 +175,11 @@ class Training:
             batch = torch.where(flipped, batch.flip(-1), batch)
         images = dequantise(batch, draws)
         t = draws.uniform((len(batch),))
-        return Batch(images, t, draws.normal((len(batch), *self.model.draws_shape)))
+        noise = draws.normal((len(batch), *self.model.draws_shape))
+        return Batch(images, indices.to(self.device), t, noise)
 
     def loss(self, step: int, batch: Batch, part: int = 0) -> Float[Tensor, ""]:
-        """The loss (equation 11) of a micro-batch of a step.
+        """The loss of a micro-batch of a step.
 
         Of what was drawn for the whole batch, dropout's mask included, the part of the share of
         this process is taken: no split changes it.
@@ -180,8 +193,8 @@ class Training:
         def own(whole: Tensor) -> Tensor:
             return self.processes.share(whole).chunk(self.parts)[part]
 
-        images, t, noise = map(own, (batch.images, batch.t, batch.noise))
-        return denoising_loss(self.model, images, schedule, t, noise)
+        parts = map(own, (batch.images, batch.index, batch.t, batch.noise))
+        return self.objective(Batch(*parts), schedule)
 
     def gradient(self, step: int) -> Float[Tensor, ""]:
         """Give the weights the gradient of a step's loss; returns the loss of this process's share.
@@ -266,8 +279,18 @@ class Training:
         restore_optimizer(self.optimizer, self.network, groups["optimizer"])
         self.history.restore(groups["history"], self.device)
 
-    def averaged_model(self) -> Model:
+    def averaged_model(self) -> N:
         """The model with the averaged weights; ends the training."""
         self.network.load_state_dict(self.average.module.state_dict())
         self.model.network = self.network
         return self.model
+
+
+class Training(NetworkTraining[Model]):
+    """A network that predicts noise, in training (equation 11)."""
+
+    def build(self, statistics: Statistics) -> Model:
+        return Model(self.run.model, statistics)
+
+    def objective(self, batch: Batch, schedule: Schedule) -> Float[Tensor, ""]:
+        return denoising_loss(self.model, batch.images, schedule, batch.t, batch.noise)

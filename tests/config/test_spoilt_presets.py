@@ -121,6 +121,32 @@ def test_a_spoilt_section_of_inpainting_is_named(tmp_path, changes, words):
 @pytest.mark.parametrize(
     "changes, words",
     [
+        ({"classifier": DELETE}, ["classifier is missing"]),
+        ({"classifier.network.name": "cross_attention"}, ["classifier.network.name", "ncsnpp"]),
+        ({"classifier.network.width": 18}, ["classifier.network", "width is 18"]),
+        ({"classifier.training.steps": 0}, ["classifier.training.steps", "greater than 0"]),
+        ({"classifier.training.flip": False}, ["classifier.training.flip", "must be true"]),
+        ({"guidance.scale": 0}, ["guidance.scale", "greater than 0"]),
+        ({"guidance.classes": 6}, ["guidance.classes", "not a known key"]),
+        ({"guidance.sampling.method": "ancestral"}, ["guidance.sampling.method", "k = 2"]),
+    ],
+)
+def test_a_spoilt_section_of_guidance_is_named(tmp_path, changes, words):
+    changes = {f"figures.conditional.settings.{key}": value for key, value in changes.items()}
+    sentence = sentence_of(spoilt(tmp_path, changes, "demo_psld.yaml"))
+    for word in ("figures.conditional.settings", *words):
+        assert word in sentence, sentence
+
+
+def test_images_of_no_classes_are_not_guided(tmp_path):
+    tissue = {"data.natural16.source": "tissue_patches"}
+    sentence = sentence_of(spoilt(tmp_path, tissue, "demo_psld.yaml"))
+    assert "figures.conditional needs classes, which images of data.natural16" in sentence
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
         (
             {"downloads.cifar10.url": "ftp://x/y.tgz"},
             ["downloads.cifar10.url: ", "https://, http:// or file:///"],

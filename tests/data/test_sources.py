@@ -136,6 +136,48 @@ def test_a_data_set_file_names_regions_only_where_images_are_dependent(tmp_path,
         datasets.load_regions(patches, "test", 3)
 
 
+def test_the_class_of_a_patch_is_its_photograph_where_there_are_several(tmp_path):
+    paths = [tmp_path / f"{name}.png" for name in ("lake", "hill")]
+    for path in paths:
+        numbered_photograph(path, 96, 100)
+    made, alone = cut_patches(paths, 8, 4), cut_patches(paths[:1], 8, 4)
+    np.savez(tmp_path / "data.npz", **made.arrays())
+    for split in ("train", "test"):
+        region = getattr(made, f"{split}_region")
+        labels, classes = datasets.load_labels(tmp_path / "data.npz", split, len(region))
+        assert classes == ("lake", "hill")
+        assert np.array_equal(labels, region >= REGIONS)
+    assert alone.classes == () and alone.train_label is None
+
+
+def test_the_classes_of_cifar10_are_the_bytes_before_its_images(tmp_path, cifar_contents):
+    made = cifar10(CIFAR10, [cifar_archive(tmp_path / "c.tar.gz", cifar_contents)], FOLDER)
+    whole = {name: np.frombuffer(content, np.uint8) for name, content in cifar_contents.items()}
+    labels = [content[:: 1 + 3 * 32 * 32] for content in whole.values()]
+    assert np.concatenate(labels).tolist() == [*made.train_label, *made.test_label]
+    assert len(made.classes) == 10 and made.classes[3] == "cat"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": None},
+        {"test_label": None},
+        {"classes": np.zeros(2)},
+        {"test_label": np.array([0, 1, 2])},
+        {"test_label": np.array([0, 1, -1])},
+        {"test_label": np.array([0, 1])},
+        {"test_label": np.array([0.0, 1.0, 0.0])},
+    ],
+)
+def test_labels_that_name_no_class_of_each_image_are_refused(tmp_path, change):
+    sound = {"test_label": np.array([0, 1, 1]), "classes": np.array(["a", "b"])}
+    arrays = {key: value for key, value in (sound | change).items() if value is not None}
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(InputError, match=r"data set .*data.npz"):
+        datasets.load_labels(tmp_path / "data.npz", "test", 3)
+
+
 def test_flat_patches_are_left_out(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 80, 3), dtype=np.uint8)
     pixels[:, :32] = 255

@@ -4,7 +4,7 @@ import torch
 from columns import SIZE, VARIANCE, exact, untrained
 from commands import status
 
-from gud.config.jobs import InpaintingJob
+from gud.config.conditional import InpaintingJob
 from gud.config.sections.evaluation import InpaintingSettings
 from gud.config.sections.validation import validate
 from gud.errors import InputError

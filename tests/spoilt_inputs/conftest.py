@@ -15,6 +15,7 @@ from spoilt_command import (
     COLUMNS,
     DATA,
     FITTED,
+    GUIDE,
     ISO,
     MODEL,
     PRESET,
@@ -85,6 +86,14 @@ def preset() -> dict:
             "experiment": "columns",
             "settings": {"images": 2, "batch_size": 2, "keys": 2, "time": 0.5, "steps": 2},
         },
+        "conditional": {
+            "experiment": "iso",
+            "grids": [{"a": [1.0], "r": [0]}],
+            "settings": {
+                "classifier": {"network": defaults["network"], "training": defaults["training"]},
+                "guidance": {"scale": 1.0, "sampling": sampling | {"images": 2, "batch_size": 2}},
+            },
+        },
         "inpainting": point
         | {
             "experiment": "columns",
@@ -129,6 +138,12 @@ def made(tmp_path_factory):
             f"{{root}}/data/natural16.{basis}.safetensors --device cpu "
             f"--out {{root}}/{name}/model.safetensors"
         )
+    for name in ("guide", "judge"):
+        do(
+            f"train {ISO} --classifier {name} --data {{root}}/{DATA} --statistics "
+            f"{{root}}/{FITTED} --device cpu "
+            f"--out {{root}}/iso/classifiers/{name}/model.safetensors"
+        )
     for quantity in ("nll", "samples"):
         data = f" --data {{root}}/{DATA}" if quantity == "nll" else ""
         inputs = f"{{root}}/{MODEL}" + (f" {{root}}/{DATA}" if data else "")
@@ -153,6 +168,11 @@ def made(tmp_path_factory):
     do(f"extend {COLUMNS} {end} --out {{root}}/columns/strips/{B}.npz")
     do(f"reconstruct {COLUMNS} {end} --out {{root}}/columns/reconstructions/{B}.npz")
     do(f"inpaint {COLUMNS} {end} --out {{root}}/columns/inpainted/{B}.npz")
+    judge = GUIDE.replace("guide", "judge")
+    do(
+        f"guide {ISO} --point {A} --model {{root}}/{MODEL} --guide {{root}}/{GUIDE} --judge "
+        f"{{root}}/{judge} --data {{root}}/{DATA} --device cpu --out {{root}}/iso/guided/{A}.npz"
+    )
     few(root, root / "few")
     shutil.copytree(root / "few", root / "again", symlinks=True)
     (root / "logs/iso").mkdir(parents=True)

@@ -1,6 +1,6 @@
 """The drawing of each figure."""
 
-from spoilt_command import DATA, FITTED, MODEL, POINT, PRESET, SAMPLES, TABLE, B, Command
+from spoilt_command import DATA, FITTED, MODEL, POINT, PRESET, SAMPLES, TABLE, A, B, Command
 
 COMMANDS = {
     "figure2": Command(
@@ -47,6 +47,12 @@ COMMANDS = {
     "inpainting": Command(
         f"figure inpainting {PRESET} --out {{root}}/new/f.pdf {{root}}/columns/inpainted/{B}.npz",
         (f"columns/inpainted/{B}.npz",),
+        out="new/f.pdf",
+    ),
+    "conditional": Command(
+        f"figure conditional {PRESET} --out {{root}}/new/f.pdf {{root}}/{DATA} "
+        f"{{root}}/iso/guided/{A}.npz",
+        (f"iso/guided/{A}.npz", DATA),
         out="new/f.pdf",
     ),
     "course": Command(

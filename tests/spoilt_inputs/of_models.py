@@ -1,6 +1,6 @@
 """Commands that train networks and evaluate them."""
 
-from spoilt_command import COLUMNS, DATA, FITTED, ISO, MODEL, SAMPLES, A, B, Command
+from spoilt_command import COLUMNS, DATA, FITTED, GUIDE, ISO, MODEL, SAMPLES, A, B, Command
 
 COMMANDS = {
     "train": Command(
@@ -56,6 +56,19 @@ COMMANDS = {
         "--out {root}/new/r.npz",
         ("columns/model.safetensors", DATA),
         out="new/r.npz",
+    ),
+    "train a classifier": Command(
+        f"train {ISO} --classifier guide --data {{root}}/{DATA} --statistics {{root}}/{FITTED} "
+        "--device cpu --out {root}/new/model.safetensors",
+        (DATA, FITTED),
+        out="new/model.safetensors",
+    ),
+    "guide": Command(
+        f"guide {ISO} --point {A} --model {{root}}/{MODEL} --guide {{root}}/{GUIDE} --judge "
+        f"{{root}}/iso/classifiers/judge/model.safetensors --data {{root}}/{DATA} --device cpu "
+        "--out {root}/new/g.npz",
+        (GUIDE, DATA, MODEL),
+        out="new/g.npz",
     ),
     "inpaint": Command(
         f"inpaint {COLUMNS} --point {B} --data {{root}}/{DATA} --device cpu "

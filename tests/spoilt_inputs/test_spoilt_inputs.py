@@ -18,7 +18,7 @@ import of_reports
 import pytest
 from commands import gud
 from spoiling import ANY, JSON, forge, ways
-from spoilt_command import B, filled
+from spoilt_command import GUIDE, A, B, filled
 
 from gud import cli
 from gud.audit.verify import judge, running
@@ -150,12 +150,15 @@ def test_an_output_that_cannot_be_written_is_one_sentence(root, capsys, name, ho
 def test_what_single_figures_show_passes_the_checks_of_its_kind_until_it_is_altered(root):
     preset = NamedPreset(root / "tiny.yaml", load_preset(root / "tiny.yaml"))
     with running(preset, root) as run:
+        for path in (root / GUIDE, *(root / GUIDE).parent.glob("checkpoints/*.safetensors")):
+            assert str(judge(path, run))[:4] == "pass", str(judge(path, run))
         for kind, name, key in (
+            ("guided", "assigned", "it joins its shards"),
             ("strips", "strips", "it joins its shards"),
             ("reconstructions", "original", "its originals are the test images"),
             ("inpainted", "completions", "what is given keeps its grey levels"),
         ):
-            path = root / f"columns/{kind}/{B}.npz"
+            path = root / (f"iso/{kind}/{A}.npz" if kind == "guided" else f"columns/{kind}/{B}.npz")
             verdict = judge(path, run)
             assert (verdict.kind, str(verdict)[:4]) == (kind, "pass"), str(verdict)
             with np.load(path) as arrays:

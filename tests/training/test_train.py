@@ -1,9 +1,6 @@
 import json
 import logging
-import random
 import re
-import signal
-import time
 
 import numpy as np
 import pytest
@@ -13,11 +10,10 @@ from safetensors.torch import load_file, save_file
 from training_runs import (
     RUN,
     complete,
+    kill,
     losses,
     run,
-    start,
     steps_saved,
-    wait_for_checkpoints,
     weights,
 )
 
@@ -51,16 +47,7 @@ def test_a_run_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
         straight = uninterrupted
     else:
         complete(files, straight, changes=changes)
-    moments = random.Random(0)
-    killed = 0
-    for _ in range(kills):
-        running = start(files, out, changes=changes)
-        wait_for_checkpoints(running, out, moments.randint(0, 2))
-        time.sleep(moments.uniform(0, 0.05))
-        running.kill()
-        running.communicate()
-        killed += running.returncode == -signal.SIGKILL
-    assert killed > kills // 2
+    kill(files, out, kills, changes=changes)
     complete(files, out, changes=changes)
     assert weights(out) == weights(straight)
     assert losses(out) == losses(straight)

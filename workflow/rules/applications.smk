@@ -74,3 +74,32 @@ rule inpaint:
         "python -m gud --log {log:q} inpaint --preset {params.preset:q}"
         " --experiment {wildcards.experiment} --point {wildcards.point}"
         " --model {input.model:q} --data {input.data:q} --out {output:q}"
+
+
+rule guide:
+    input:
+        model=files(inputs.model),
+        guide="<results>/{preset}/{experiment}/classifiers/guide/model.safetensors",
+        judge="<results>/{preset}/{experiment}/classifiers/judge/model.safetensors",
+        data=files(inputs.data),
+    output:
+        "<results>/{preset}/{experiment}/guided/{point}.npz",
+    log:
+        "<results>/{preset}/logs/{experiment}/guided/{point}.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/guided/{point}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: compute("threads")
+    resources:
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
+    params:
+        preset=preset_file,
+        settings=ask(triggers.guided),
+    shell:
+        "python -m gud --log {log:q} guide --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --point {wildcards.point}"
+        " --model {input.model:q} --guide {input.guide:q} --judge {input.judge:q}"
+        " --data {input.data:q} --out {output:q}"

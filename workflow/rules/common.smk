@@ -27,6 +27,7 @@ wildcard_constraints:
     file=r"[^/]+",
     basis=BASIS_NAME,
     mirrored="|-mirrored",
+    classifier="guide|judge",
     summary="summary|quick",
     quick="|-quick",
     figure="|".join(FIGURES),

@@ -29,6 +29,36 @@ rule train:
         " --statistics {input.statistics:q} --out {output.model:q} {params.processes}"
 
 
+# Classifiers of noised states: the one that guides samples to a class, and its judge.
+rule train_classifier:
+    input:
+        data=files(inputs.data),
+        statistics=files(inputs.statistics),
+    output:
+        model="<results>/{preset}/{experiment}/classifiers/{classifier}/model.safetensors",
+        history="<results>/{preset}/{experiment}/classifiers/{classifier}/training.csv",
+    log:
+        "<results>/{preset}/logs/{experiment}/classifiers/{classifier}.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/classifiers/{classifier}.tsv"
+    priority: 100
+    conda:
+        "../../environment.yml"
+    threads: compute("threads")
+    resources:
+        gpu=compute("train_gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("train_minutes"),
+    params:
+        preset=preset_file,
+        settings=ask(triggers.classifier),
+        processes=processes,
+    shell:
+        "exec python -m gud --log {log:q} train --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --classifier {wildcards.classifier} --data {input.data:q}"
+        " --statistics {input.statistics:q} --out {output.model:q} {params.processes}"
+
+
 rule course:
     input:
         "<results>/{preset}/{experiment}/training.csv",

@@ -9,8 +9,11 @@ import numpy as np
 
 from gud.audit.checks.check import Artefact, Check, kind, prescribed
 from gud.audit.checks.evaluation import POINT, finite, joins_shards, read_arrays
-from gud.audit.checks.training import EXPERIMENT
-from gud.config.jobs import inpainting_job, reconstruction_job, strip_job
+from gud.audit.checks.training import EXPERIMENT, averaged, held_statistics
+from gud.classifier import load_classifier
+from gud.config.conditional import ClassifierName, classifier_job, guidance_job, inpainting_job
+from gud.config.jobs import reconstruction_job, strip_job
+from gud.data import datasets
 from gud.errors import InputError
 
 
@@ -50,6 +53,42 @@ def inpainted(artefact: Artefact) -> Iterator[Check]:
     yield Check("what is given keeps its grey levels", bool(kept))
     yield from joins_shards(artefact, arrays)
     yield of_job(artefact, inpainting_job)
+
+
+@kind("classifier", rf"{EXPERIMENT}/classifiers/(?P<classifier>guide|judge)/model\.safetensors")
+def classifier(artefact: Artefact) -> Iterator[Check]:
+    settings, names = artefact.settings, artefact.names
+    loaded = load_classifier(artefact.path)
+    yield Check(
+        "it was trained with the settings it holds",
+        loaded.settings.model_dump(mode="json") == settings["model"],
+    )
+    yield held_statistics(artefact, loaded)
+    _, classes = datasets.load_labels(
+        artefact.input(".npz"), "train", len(artefact.run.images(artefact.input(".npz"), "train"))
+    )
+    yield Check("its classes are those of the data", loaded.classes == classes)
+    yield from averaged(artefact, loaded)
+    try:
+        which: ClassifierName = "guide" if names["classifier"] == "guide" else "judge"
+        job = classifier_job(artefact.run.preset, names["experiment"], which)
+    except InputError:
+        yield prescribed(settings, None)
+    else:
+        yield prescribed(settings, job.model_dump(mode="json"))
+
+
+@kind("guided", rf"{EXPERIMENT}/(?P<quantity>guided)/{POINT}\.npz")
+def guided(artefact: Artefact) -> Iterator[Check]:
+    arrays = read_arrays(artefact.path)
+    yield finite(arrays)
+    classes = arrays["guided"].shape[1]
+    named = [arrays[name] for name in ("assigned", "assigned_unguided")]
+    within = all(bool(((found >= 0) & (found < classes)).all()) for found in named)
+    yield Check("samples are assigned to classes that there are", within)
+    yield Check("a share of test images is told right", 0 <= float(arrays["accuracy"]) <= 1)
+    yield from joins_shards(artefact, arrays)
+    yield of_job(artefact, guidance_job)
 
 
 def of_job(artefact: Artefact, job: Any) -> Check:

@@ -35,7 +35,8 @@ POINT = r"(?P<point>[a-z]+=[^/]+)"
 SAMPLER = r"(?:-[a-z0-9_.-]+)?"
 DRAWN = rf"(?P<quantity>samples{SAMPLER}|gallery-[a-z_]+)"
 COMPUTED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+)"
-SHARDED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+|strips|reconstructions|inpainted)"
+APPLIED = "strips|reconstructions|inpainted|guided"
+SHARDED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+|{APPLIED})"
 
 
 def read_arrays(path: Path) -> Arrays:

@@ -15,6 +15,7 @@ from gud.data import statistics
 from gud.errors import InputError
 from gud.model import Model, load
 from gud.provenance import read_record
+from gud.state_network import StateNetwork
 from gud.training.checkpoint import read_checkpoint, ungroup
 from gud.training.curve import COLUMNS
 from gud.training.step import warmed_up
@@ -22,6 +23,8 @@ from gud.training.step import warmed_up
 FIRST = COLUMNS[:4]
 """The columns that training curves of all versions have."""
 EXPERIMENT = r"(?P<experiment>[a-z][a-z0-9_]*)"
+TRAINED = rf"{EXPERIMENT}(?:/classifiers/(?:guide|judge))?"
+"""The folder of a network, or of a classifier beside it."""
 
 
 @kind("model", rf"{EXPERIMENT}/model\.safetensors")
@@ -34,10 +37,7 @@ def model(artefact: Artefact) -> Iterator[Check]:
         "it was trained with the settings it holds",
         loaded.settings.model_dump(mode="json") == settings["model"],
     )
-    fitted = statistics.load(artefact.input(".safetensors")).tensors()
-    held = loaded.representation.statistics.tensors()
-    same = held.keys() == fitted.keys() and all(held[k].equal(fitted[k]) for k in held)
-    yield Check("its statistics are those it was made from", same)
+    yield held_statistics(artefact, loaded)
     yield from schedule_ends(loaded)
     yield from averaged(artefact, loaded)
     try:
@@ -45,6 +45,14 @@ def model(artefact: Artefact) -> Iterator[Check]:
     except InputError:
         asked = None
     yield prescribed(settings, asked)
+
+
+def held_statistics(artefact: Artefact, model: StateNetwork) -> Check:
+    """Whether a network holds the statistics that it was made from."""
+    fitted = statistics.load(artefact.input(".safetensors")).tensors()
+    held = model.representation.statistics.tensors()
+    same = held.keys() == fitted.keys() and all(held[k].equal(fitted[k]) for k in held)
+    return Check("its statistics are those it was made from", same)
 
 
 def schedule_ends(model: Model) -> Iterator[Check]:
@@ -76,7 +84,7 @@ def schedule_ends(model: Model) -> Iterator[Check]:
         yield Check(f"gamma never falls ({at})", rises)
 
 
-def averaged(artefact: Artefact, model: Model) -> Iterator[Check]:
+def averaged(artefact: Artefact, model: StateNetwork) -> Iterator[Check]:
     """Whether the weights are the moving average in the last checkpoint, if that is kept."""
     steps = artefact.settings["training"]["steps"]
     kept = artefact.path.parent / "checkpoints" / f"step-{steps:08d}.safetensors"
@@ -88,7 +96,7 @@ def averaged(artefact: Artefact, model: Model) -> Iterator[Check]:
     yield Check("its weights are the average that the last checkpoint holds", same)
 
 
-@kind("training curve", rf"{EXPERIMENT}/training\.csv")
+@kind("training curve", rf"{TRAINED}/training\.csv")
 def curve(artefact: Artefact) -> Iterator[Check]:
     table, training = pd.read_csv(artefact.path), artefact.settings["training"]
     missing = [name for name in FIRST if name not in table]
@@ -124,7 +132,7 @@ def curve(artefact: Artefact) -> Iterator[Check]:
         yield Check("it is of the training of the model", not different, ", ".join(different))
 
 
-@kind("checkpoint", rf"{EXPERIMENT}/checkpoints/step-(?P<step>\d+)\.safetensors", recorded=False)
+@kind("checkpoint", rf"{TRAINED}/checkpoints/step-(?P<step>\d+)\.safetensors", recorded=False)
 def checkpoint(artefact: Artefact) -> Iterator[Check]:
     found = read_checkpoint(artefact.path)
     yield Check("its tensors have the sha256 that it states", True)

@@ -78,6 +78,11 @@ def archive_names(data: Data) -> list[str]:
     return []
 
 
+def class_count(data: Data) -> int:
+    """How many classes the images of a data set are of; 0 where they have none."""
+    return {"natural_patches": 6, "cifar10": 10}.get(data.source, 0)
+
+
 def image_size(data: Data) -> int:
     """Height and width of a data set's images; those of CIFAR-10 are its own."""
     return getattr(data, "size", 32)

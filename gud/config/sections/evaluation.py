@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
 
+from gud.config.sections.model import TrainingSettings
+from gud.config.sections.networks import NCSNppSettings
 from gud.config.sections.section import (
     Fraction,
     Name,
@@ -169,6 +171,32 @@ class StripSettings(Section):
     time: Fraction | None
     residual: Annotated[float, Field(ge=0, lt=1)]
     steps_per_unit: PositiveFloat
+
+
+class ClassifierSettings(Section):
+    """A classifier of the noised states of an experiment: the downward half of a network."""
+
+    network: NCSNppSettings
+    training: TrainingSettings
+
+
+class Guidance(Section):
+    """Samples of each class that a classifier guides to.
+
+    Args:
+        scale: factor of the classifier's gradient; with 1 and exact networks, the law of the class.
+        sampling: its `images` are of each class.
+    """
+
+    scale: PositiveFloat
+    sampling: Sampling
+
+
+class ConditionalSettings(Section):
+    """Class-conditional samples, and the classifiers that guide them and that judge them."""
+
+    classifier: ClassifierSettings
+    guidance: Guidance
 
 
 class InpaintingSettings(Section):

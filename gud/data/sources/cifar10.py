@@ -12,6 +12,10 @@ from gud.data.archives import tar_files
 from gud.data.sources.source import Dataset
 from gud.errors import InputError
 
+CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
 RECORD = 1 + 3 * 32 * 32
 TRAIN = tuple(f"cifar-10-batches-bin/data_batch_{i}.bin" for i in range(1, 6))
 TEST = "cifar-10-batches-bin/test_batch.bin"
@@ -29,6 +33,7 @@ def cifar10(settings: Cifar10, archives: Sequence[Path], scratch: Path) -> Datas
         raise InputError("source cifar10 needs one archive, the file cifar-10-binary.tar.gz")
     archive = archives[0]
     images: dict[str, np.ndarray] = {}
+    labels: dict[str, np.ndarray] = {}
     for name, content in tar_files(archive):
         if name not in (*TRAIN, TEST):
             continue
@@ -42,9 +47,17 @@ def cifar10(settings: Cifar10, archives: Sequence[Path], scratch: Path) -> Datas
             raise InputError(
                 f"{archive}: {name} holds the label {records[:, 0].max()}, expected 0 to 9"
             )
+        labels[name] = records[:, 0].astype(np.int64)
         images[name] = records[:, 1:].reshape(-1, 3, 32, 32)
     for name in (*TRAIN, TEST):
         if name not in images:
             raise InputError(f"archive {archive} has no member {name}")
     train = np.concatenate([images[name] for name in TRAIN])
-    return Dataset(train, images[TEST], inputs=(archive,))
+    return Dataset(
+        train,
+        images[TEST],
+        inputs=(archive,),
+        classes=CLASSES,
+        train_label=np.concatenate([labels[name] for name in TRAIN]),
+        test_label=labels[TEST],
+    )

@@ -39,7 +39,7 @@ Patches = tuple[UInt8[np.ndarray, "count 3 size size"], Int64[np.ndarray, " coun
 def natural_patches(
     settings: NaturalPatches, archives: Sequence[Path] = (), scratch: Path | None = None
 ) -> Dataset:
-    """Patches of the photographs that scikit-learn and scikit-image ship."""
+    """Patches of the photographs that scikit-learn and scikit-image ship; these are the classes."""
     return cut_patches(_shipped(PHOTOGRAPHS), settings.size, settings.stride)
 
 
@@ -61,7 +61,7 @@ def cut_patches(photographs: Sequence[Path], size: int, stride: int, reduction: 
     sky, where 8-bit data are constants, would dominate the likelihood.
 
     Args:
-        photographs: image files.
+        photographs: image files, whose patches are a class each, if there are several.
         size: height and width of a patch in pixels, and the distance of neighbouring test patches.
         stride: distance of neighbouring training patches in pixels.
         reduction: factor by which the photographs are made smaller first (mean over squares).
@@ -83,7 +83,7 @@ def cut_patches(photographs: Sequence[Path], size: int, stride: int, reduction: 
         boundary = min(round((1 - TEST_FRACTION) * width), width - size)
         splits["train"].append(_patches(pixels[:, :boundary], size, stride, number))
         splits["test"].append(_patches(pixels[:, boundary:], size, size, number))
-    random = np.random.default_rng(SHUFFLE_SEED)
+    random, inputs = np.random.default_rng(SHUFFLE_SEED), tuple(photographs)
     shuffled: dict[str, np.ndarray] = {}
     for name, cut in splits.items():
         images, region = (np.concatenate(part) for part in zip(*cut, strict=True))
@@ -91,7 +91,10 @@ def cut_patches(photographs: Sequence[Path], size: int, stride: int, reduction: 
             raise InputError(f"every {name} patch of {list(map(str, photographs))} is flat")
         order = random.permutation(len(images))
         shuffled |= {name: images[order], f"{name}_region": region[order]}
-    return Dataset(**shuffled, inputs=tuple(photographs), seed=SHUFFLE_SEED)
+    classes = tuple(path.stem for path in photographs) if len(photographs) > 1 else ()
+    if classes:
+        shuffled |= {f"{name}_label": shuffled[f"{name}_region"] // REGIONS for name in splits}
+    return Dataset(inputs=inputs, seed=SHUFFLE_SEED, classes=classes, **shuffled)
 
 
 def _shipped(files: Sequence[tuple[str, str]]) -> list[Path]:

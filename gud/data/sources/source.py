@@ -25,6 +25,8 @@ class Dataset:
         seed: of their order; None for that of the files.
         train_region, test_region: number of the region that each image was cut from; images of one
             region are not independent. None if all images are.
+        classes: what the classes of the images are called; empty if they have none.
+        train_label, test_label: number of the class of each image.
     """
 
     train: UInt8[np.ndarray, "train 3 height width"]
@@ -33,12 +35,16 @@ class Dataset:
     seed: int | None = None
     train_region: Int64[np.ndarray, " train"] | None = None
     test_region: Int64[np.ndarray, " test"] | None = None
+    classes: tuple[str, ...] = ()
+    train_label: Int64[np.ndarray, " train"] | None = None
+    test_label: Int64[np.ndarray, " test"] | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays of a data set file."""
-        regions = {"train_region": self.train_region, "test_region": self.test_region}
-        known = {name: region for name, region in regions.items() if region is not None}
-        return {"train": self.train, "test": self.test} | known
+        names = ("train_region", "test_region", "train_label", "test_label")
+        known = {name: array for name in names if (array := getattr(self, name)) is not None}
+        classes = {"classes": np.array(self.classes)} if self.classes else {}
+        return {"train": self.train, "test": self.test} | known | classes
 
 
 def reduce(

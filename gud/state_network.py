@@ -1,0 +1,191 @@
+"""Networks of noised states: what they are states of, what the networks see, and their files."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gud.config.sections.model import ModelSettings
+from gud.config.sections.validation import validate
+from gud.diffusion.noising import NoisingState
+from gud.diffusion.processes import State, per_component
+from gud.diffusion.representation import Representation, Statistics
+from gud.diffusion.schedules import Schedule
+from gud.errors import InputError
+from gud.provenance import atomic
+
+UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError)
+PRECISION = torch.float32
+"""Of images, components and weights. Noising states are computed in double precision."""
+
+
+class StateNetwork(nn.Module, ABC):
+    """Representation, schedule family and process, and a network that sees noised states.
+
+    Args:
+        settings: of the choices and the network.
+        statistics: of the training set, from `gud.data.statistics.fit`.
+
+    Attributes:
+        representation: images <-> components.
+        process: what happens to a component as its clock runs.
+        network: takes images and gamma.
+        metadata: what else its file says of it.
+    """
+
+    network: nn.Module
+
+    def __init__(self, settings: ModelSettings, statistics: Statistics):
+        super().__init__()
+        self.settings = settings
+        self.metadata: dict[str, str] = {}
+        self.representation = Representation(
+            settings.basis.of(statistics, PRECISION),
+            statistics,
+            settings.prior == "variance_matching",
+            PRECISION,
+        )
+        self.process = settings.process.build()
+
+    @property
+    def channels(self) -> int:
+        """Of the images that `shown` gives."""
+        projected = self.settings.preconditioning == "gaussian"
+        return len(self.representation.statistics.mean) * (1 if projected else self.process.k)
+
+    @property
+    def state_shape(self) -> tuple[int, int, int]:
+        """Shape (k, channels, components) of the state of one image."""
+        statistics = self.representation.statistics
+        return self.process.k, len(statistics.mean), len(statistics.variance)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape (channels, height, width) of the images that the model is of."""
+        channels, height, width = self.representation.statistics.mean.shape
+        return channels, height, width
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def draws_shape(self) -> tuple[int, int, int]:
+        """Shape (draws, channels, components) of the noise of one training example."""
+        return self.process.draws, *self.state_shape[1:]
+
+    def schedule(self, **parameters: float) -> Schedule:
+        """The schedule of the model's family at the given parameters, e.g. a=1.0, r=0.0.
+
+        Raises:
+            InputError: the parameters are no such, or outside what the model is trained for.
+        """
+        family = self.settings.schedule
+        if what := family.outside(parameters):
+            raise InputError(f"the model was asked for {what}")
+        return family.build(self.representation, parameters)
+
+    def shown(
+        self, z: State, state: NoisingState
+    ) -> tuple[Float[Tensor, "batch in_channels height width"], NoisingState]:
+        """The images x that `gud.model.Model.eps` shows its network, and the state it is told."""
+        if self.settings.preconditioning == "none":
+            return self.images(self.scale(state).to(z) * z), state
+        z, state = self.process.project(z, state)
+        gain, _, _ = self.gaussian(state)
+        return self.images(per_component(gain, z) * z), state
+
+    def scale(self, state: NoisingState) -> Float[Tensor, " components"]:
+        """w / sqrt(V), see `gud.model.Model.eps`."""
+        diffused, seen = self._deviations(state)
+        return seen / diffused
+
+    def gaussian(self, state: NoisingState) -> tuple[Tensor, Tensor, Tensor]:
+        """w cos theta / (s c), sin theta / s and cos theta, shape (batch, components)."""
+        diffused, seen = self._deviations(state)
+        s = state.variance(diffused.square()).sqrt()
+        cosine, sine = state.alpha * diffused / s, state.sigma / s
+        expected = seen * cosine
+        scale = expected.square().mean(1, keepdim=True).sqrt() * s
+        return expected / scale, sine / s, cosine
+
+    def images(self, components: State) -> Float[Tensor, "batch in_channels height width"]:
+        """Images U^T components, those of all numbers of a component side by side."""
+        return self.representation.basis.inverse(components).flatten(1, 2)
+
+    def _deviations(self, state: NoisingState) -> tuple[Tensor, Tensor]:
+        """sqrt(V), and the standard deviations w where the network sees."""
+        representation = self.representation
+        diffused = representation.log_variance.to(state.gamma).mul(0.5).exp()
+        if self.settings.network_space == "image":
+            return diffused, representation.log_sigma.to(state.gamma).mul(0.5).exp()
+        return diffused, torch.ones_like(diffused)
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, statistics and settings to one safetensors file."""
+        tensors = {f"network.{k}": v.cpu() for k, v in self.network.state_dict().items()}
+        statistics = self.representation.statistics.tensors()
+        tensors |= {f"statistics.{k}": v.cpu() for k, v in statistics.items()}
+        settings = json.dumps(self.settings.model_dump(mode="json"))
+        with atomic(path) as temporary:
+            save_file(tensors, temporary, {"settings": settings} | self.metadata)
+
+
+N = TypeVar("N", bound=StateNetwork)
+Build = Callable[[ModelSettings, Statistics, Mapping[str, str]], N]
+"""Makes a network of settings, statistics and the metadata of its file."""
+
+
+def load_network(build: Build[N], path: str | Path, device: torch.device | str) -> N:
+    """A trained network; raises `InputError` if the file is missing or not a sound one."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = dict(file.metadata())
+            settings = json.loads(metadata["settings"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise InputError(f"model {path} does not exist") from None
+    except UNREADABLE as error:
+        raise InputError(f"model {path} is not a safetensors file with settings: {error}") from None
+    chosen = validate(ModelSettings, settings, f"model {path}: settings")
+    groups: dict[str, dict[str, Tensor]] = {"network": {}, "statistics": {}}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition(".")
+        if group not in groups:
+            raise InputError(f"model {path} holds {key}, which belongs to none of {[*groups]}")
+        groups[group][name] = tensor
+    try:
+        model = build(chosen, Statistics.from_tensors(groups["statistics"]), metadata)
+        _fill(model.network, groups["network"])
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"model {path}: {error}") from None
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _fill(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a network weights, all of them of its own names, shapes and dtype, and finite."""
+    own = network.state_dict()
+    if own.keys() != weights.keys():
+        lacking, other = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+        raise InputError(
+            f"the weights do not belong to the network of the settings: {len(lacking)} lacking "
+            f"{lacking[:1]}, {len(other)} of other names {other[:1]}"
+        )
+    for name, weight in weights.items():
+        if (weight.shape, weight.dtype) != (own[name].shape, own[name].dtype):
+            raise InputError(
+                f"the weight {name} is {weight.dtype} of shape {tuple(weight.shape)}, expected "
+                f"{own[name].dtype} of shape {tuple(own[name].shape)}"
+            )
+        if not weight.isfinite().all():
+            raise InputError(f"the weight {name} holds values that are not finite")
+    network.load_state_dict(dict(weights))

@@ -1,0 +1,44 @@
+"""A classifier of noised states in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from gud.classifier import StateClassifier
+from gud.devices import send
+from gud.diffusion.representation import Statistics
+from gud.diffusion.schedules import Schedule
+from gud.training.loss import initial_state
+from gud.training.step import Batch, NetworkTraining
+
+
+class ClassifierTraining(NetworkTraining[StateClassifier]):
+    """p(class | z(t)) in training, by the cross-entropy of images noised to uniform times.
+
+    Args:
+        labels: the number of the class of each image of the training set.
+        classes: what the classes are called.
+        arguments: as of `NetworkTraining`.
+    """
+
+    def __init__(
+        self, *arguments: Any, labels: Int64[Tensor, " count"], classes: Sequence[str]
+    ) -> None:
+        self.labels, self.classes = labels, tuple(classes)
+        super().__init__(*arguments)
+        self.labels = send(labels, self.device)
+
+    def build(self, statistics: Statistics) -> StateClassifier:
+        return StateClassifier(self.run.model, statistics, self.classes)
+
+    def objective(self, batch: Batch, schedule: Schedule) -> Float[Tensor, ""]:
+        model, state = self.model, schedule(batch.t)
+        z0 = initial_state(model.representation.encode(batch.images), model.process.k)
+        z, _ = model.process.example(z0, state, batch.noise)
+        found = model.log_probabilities(z, state)
+        return torch.nn.functional.nll_loss(found, self.labels[batch.index])
