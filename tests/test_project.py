@@ -104,3 +104,10 @@ def test_the_slurm_profile_limits_the_time_of_trainings_alone(monkeypatch):
 def test_the_slurm_profile_has_no_setting_that_the_default_profile_overrides():
     default = yaml.safe_load((ROOT / "profiles/default/config.v9+.yaml").read_text())
     assert slurm_profile().keys() & default.keys() == set()
+
+
+def test_in_several_processes_tests_of_one_file_or_costly_fixture_stay_together(request):
+    """Else each process would make every costly fixture for itself."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("the tests run in one process")
+    assert request.node.nodeid.endswith("@test_project")
