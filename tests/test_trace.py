@@ -154,7 +154,10 @@ def test_two_runs_are_compared_but_for_what_a_clock_says(finished, copy, capsys)
     assert re.search(r"^\| figure \| 10 \| the same \| 9 \| 0 \| 1 \| 0 \| BROKEN \|$", out, re.M)
     curve.write_text("\n".join([head, *slower]) + "\n")
     assert gud("compare", first, second, "--part") == 0
-    assert "| figure | 10 | the same for 9 | 9 | 0 | 1 | 0 | kept |" in capsys.readouterr().out
+    assert (
+        "| figure | 10 | the same for 9, none for 1 | 9 | 0 | 1 | 0 | kept |"
+        in capsys.readouterr().out
+    )
     assert gud("compare", second, first, "--part") == 2
     assert "BROKEN   figures/figure3.png  not made the first time" in capsys.readouterr().out
 

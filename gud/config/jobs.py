@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from gud.config.figures import ApplicationSection
 from gud.config.preset import Preset
@@ -18,7 +18,7 @@ from gud.config.sections.evaluation import (
     Sampling,
     StripSettings,
 )
-from gud.config.sections.experiments import MOST_BATCHES, Experiment, Made
+from gud.config.sections.experiments import MOST_BATCHES, Experiment
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, parameters_of_point, point_name, points
 from gud.config.sections.section import Name, Parameters, Section
@@ -54,10 +54,14 @@ class ReconstructionJob(Section):
     reconstruction: ReconstructionSettings
 
 
-class Trained(Made):
+class Trained(TypedDict):
     """What made a model, for whose group: tables tell of it, and tell by it what compares."""
 
     group: str
+    seed: int
+    data: str
+    model: dict[str, Any]
+    training: dict[str, Any]
 
 
 @dataclass(frozen=True)

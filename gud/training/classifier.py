@@ -31,7 +31,6 @@ class ClassifierTraining(NetworkTraining[StateClassifier]):
     ) -> None:
         self.labels, self.classes = labels, tuple(classes)
         super().__init__(*arguments)
-        self.labels = send(labels, self.device)
 
     def build(self, statistics: Statistics) -> StateClassifier:
         return StateClassifier(self.run.model, statistics, self.classes)
@@ -41,4 +40,5 @@ class ClassifierTraining(NetworkTraining[StateClassifier]):
         z0 = initial_state(model.representation.encode(batch.images), model.process.k)
         z, _ = model.process.example(z0, state, batch.noise)
         found = model.log_probabilities(z, state)
-        return torch.nn.functional.nll_loss(found, self.labels[batch.index])
+        labels = send(self.labels[batch.index], self.device)
+        return torch.nn.functional.nll_loss(found, labels)

@@ -82,7 +82,7 @@ def load_statistics(path: Path, images: Tensor, run: TrainingJob) -> Statistics:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step is taken at: images, their numbers, a time and the noise of each."""
+    """What a step is taken at: images, their numbers on the host, a time and the noise of each."""
 
     images: Float[Tensor, "batch channels height width"]
     index: Int64[Tensor, " batch"]
@@ -176,7 +176,7 @@ class NetworkTraining(ABC, Generic[N]):
         images = dequantise(batch, draws)
         t = draws.uniform((len(batch),))
         noise = draws.normal((len(batch), *self.model.draws_shape))
-        return Batch(images, indices.to(self.device), t, noise)
+        return Batch(images, indices, t, noise)
 
     def loss(self, step: int, batch: Batch, part: int = 0) -> Float[Tensor, ""]:
         """The loss of a micro-batch of a step.

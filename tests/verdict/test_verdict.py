@@ -197,7 +197,8 @@ def test_the_study_trains_every_network_from_three_seeds():
 
 
 def test_experiments_of_the_study_that_are_compared_differ_in_one_choice_alone():
-    made = {name: trained(one) for name, one in PRESETS["study"].experiments.items()}
+    study = PRESETS["study"]
+    made = {name: trained(study, name) for name in study.experiments}
     pairs = {
         ("basis_pca", "basis_pixel"): {"basis"},
         ("basis_pca", "basis_haar"): {"basis"},
