@@ -81,3 +81,23 @@ def test_making_a_data_set_of_large_images_takes_the_memory_of_a_few(tmp_path):
         "faces.npz.json",
         "faces.parquet",
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": None},
+        {"test_label": None},
+        {"classes": np.zeros(2)},
+        {"test_label": np.array([0, 1, 2])},
+        {"test_label": np.array([0, 1, -1])},
+        {"test_label": np.array([0, 1])},
+        {"test_label": np.array([0.0, 1.0, 0.0])},
+    ],
+)
+def test_labels_that_name_no_class_of_each_image_are_refused(tmp_path, change):
+    sound = {"test_label": np.array([0, 1, 1]), "classes": np.array(["a", "b"])}
+    arrays = {key: value for key, value in (sound | change).items() if value is not None}
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(InputError, match=r"data set .*data.npz"):
+        datasets.load_labels(tmp_path / "data.npz", "test", 3)

@@ -158,26 +158,6 @@ def test_the_classes_of_cifar10_are_the_bytes_before_its_images(tmp_path, cifar_
     assert len(made.classes) == 10 and made.classes[3] == "cat"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"classes": None},
-        {"test_label": None},
-        {"classes": np.zeros(2)},
-        {"test_label": np.array([0, 1, 2])},
-        {"test_label": np.array([0, 1, -1])},
-        {"test_label": np.array([0, 1])},
-        {"test_label": np.array([0.0, 1.0, 0.0])},
-    ],
-)
-def test_labels_that_name_no_class_of_each_image_are_refused(tmp_path, change):
-    sound = {"test_label": np.array([0, 1, 1]), "classes": np.array(["a", "b"])}
-    arrays = {key: value for key, value in (sound | change).items() if value is not None}
-    np.savez(tmp_path / "data.npz", **arrays)
-    with pytest.raises(InputError, match=r"data set .*data.npz"):
-        datasets.load_labels(tmp_path / "data.npz", "test", 3)
-
-
 def test_flat_patches_are_left_out(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 80, 3), dtype=np.uint8)
     pixels[:, :32] = 255
