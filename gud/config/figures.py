@@ -54,6 +54,10 @@ class Labels(Section):
     basis: BasisSettings | None = None
     gamma_denoise: float | None = None
 
+    def shown(self) -> dict[str, Any]:
+        """As a record states them."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     @property
     def data(self) -> str:
         """The title of the data set, whose dollar signs are no mathematics."""
@@ -273,4 +277,4 @@ def labels_of(preset: Preset, figure: ShownSection) -> Labels:
 def figure_settings(figure: ShownSection, labels: Labels) -> dict[str, Any]:
     """All that determines a figure besides the files that it shows, as its record states it."""
     shown = figure.model_dump(mode="json", exclude=COMPUTED)
-    return shown | labels.model_dump(mode="json", exclude_none=True)
+    return shown | labels.shown()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar
 
-from gud.config.figures import ApplicationSection
+from gud.config.figures import ApplicationSection, Labels
 from gud.config.preset import Preset
 from gud.config.sections.data import Data
 from gud.config.sections.evaluation import (
@@ -142,6 +142,14 @@ def get_experiment(preset: Preset, name: str) -> Experiment:
             f"{', '.join(preset.experiments)}"
         )
     return preset.experiments[name]
+
+
+def experiment_labels(preset: Preset, name: str) -> Labels:
+    """What the pictures of an experiment need to know of its preset."""
+    experiment = get_experiment(preset, name)
+    return Labels(
+        dataset=preset.titles[experiment.data], stand_in=preset.stand_in, basis=experiment.basis
+    )
 
 
 def network_of(preset: Preset, experiment: str) -> str:

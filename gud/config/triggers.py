@@ -16,6 +16,7 @@ from gud.config.conditional import (
 from gud.config.figures import figure_of, figure_settings, labels_of
 from gud.config.inputs import table
 from gud.config.jobs import (
+    experiment_labels,
     get_data,
     get_evaluation,
     get_experiment,
@@ -92,6 +93,11 @@ def scale(preset: Preset, experiment: str) -> str:
 def figure(preset: Preset, figure: str) -> str:
     found = figure_of(preset, figure)
     return json.dumps(figure_settings(found, labels_of(preset, found)), sort_keys=True)
+
+
+def picture(preset: Preset, experiment: str) -> str:
+    """Of the pictures of an experiment, beside the files that they show."""
+    return experiment_labels(preset, experiment).model_dump_json()
 
 
 def references(preset: Preset, figure: str) -> str:

@@ -56,17 +56,18 @@ COMMANDS = {
         out="new/f.pdf",
     ),
     "course": Command(
-        "course --table {root}/iso/training.csv --picture {root}/new/t.png",
+        f"course {PRESET} --experiment iso --table {{root}}/iso/training.csv "
+        "--picture {root}/new/t.png",
         ("iso/training.csv",),
         out="new/t.png",
     ),
     "likelihoods": Command(
-        f"likelihoods --picture {{root}}/new/n.png {{root}}/{POINT}",
+        f"likelihoods {PRESET} --experiment iso --picture {{root}}/new/n.png {{root}}/{POINT}",
         (POINT, f"{POINT}.json"),
         out="new/n.png",
     ),
     "samples": Command(
-        f"samples --picture {{root}}/new/s.png {{root}}/{SAMPLES}",
+        f"samples {PRESET} --experiment iso --picture {{root}}/new/s.png {{root}}/{SAMPLES}",
         (SAMPLES, f"{SAMPLES}.json"),
         out="new/s.png",
     ),

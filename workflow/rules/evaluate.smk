@@ -64,8 +64,12 @@ rule likelihoods:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        preset=preset_file,
+        settings=ask(triggers.picture),
     shell:
-        "python -m gud --log {log:q} likelihoods --picture {output:q} {input:q}"
+        "python -m gud --log {log:q} likelihoods --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --picture {output:q} {input:q}"
 
 
 rule steps:
@@ -93,6 +97,7 @@ rule steps:
     params:
         preset=preset_file,
         settings=ask(triggers.likelihoods),
+        labels=ask(triggers.picture),
     shell:
         "python -m gud --log {log:q} steps --preset {params.preset:q}"
         " --experiment {wildcards.experiment} --model {input.model:q} --data {input.data:q}"
@@ -116,8 +121,12 @@ rule samples:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        preset=preset_file,
+        settings=ask(triggers.picture),
     shell:
-        "python -m gud --log {log:q} samples --picture {output:q} {input:q}"
+        "python -m gud --log {log:q} samples --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --picture {output:q} {input:q}"
 
 
 rule quality:

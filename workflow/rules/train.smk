@@ -76,5 +76,9 @@ rule course:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        preset=preset_file,
+        settings=ask(triggers.picture),
     shell:
-        "python -m gud --log {log:q} course --table {input:q} --picture {output:q}"
+        "python -m gud --log {log:q} course --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --table {input:q} --picture {output:q}"

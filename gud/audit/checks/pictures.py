@@ -17,7 +17,11 @@ def redrawn(artefact: Artefact, command: click.Command, **options: Any) -> Check
     """Whether the command that drew a picture gives its bytes again."""
     again = artefact.run.folder(artefact.names["experiment"]) / artefact.path.name
     assert command.callback
-    command.callback(picture=again, **options)
+    named = {"preset": artefact.run.named, "experiment": artefact.names["experiment"]}
+    try:
+        command.callback(picture=again, **named, **options)
+    except InputError as error:
+        return Check("the preset has its experiment", False, str(error), stale=True)
     return same_file("it is drawn again to the same bytes", artefact.path, again, artefact.record)
 
 
@@ -38,15 +42,5 @@ def of_samples(artefact: Artefact) -> Iterator[Check]:
 
 @kind("picture of steps", rf"{EXPERIMENT}/steps\.png")
 def of_steps(artefact: Artefact) -> Iterator[Check]:
-    try:
-        yield redrawn(
-            artefact,
-            steps.main,
-            preset=artefact.run.named,
-            experiment=artefact.names["experiment"],
-            model=artefact.input(".safetensors"),
-            data=artefact.input(".npz"),
-            device=None,
-        )
-    except InputError as error:
-        yield Check("the preset has its experiment", False, str(error), stale=True)
+    model, data = artefact.input(".safetensors"), artefact.input(".npz")
+    yield redrawn(artefact, steps.main, model=model, data=data, device=None)

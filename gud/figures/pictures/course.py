@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gud.cli import PictureFile, input_option
+from gud.cli import NamedPreset, PictureFile, experiment_option, input_option, preset_option
+from gud.config.figures import Labels
+from gud.config.jobs import experiment_labels
 from gud.errors import InputError
 from gud.figures.drawing.style import BLUE, WIDTH, small_print, style, write_figure
 
@@ -35,7 +37,7 @@ def read_course(path: Path) -> pd.DataFrame:
 
 
 @style()
-def draw_course(table: pd.DataFrame, name: str) -> Figure:
+def draw_course(table: pd.DataFrame, name: str, labels: Labels) -> Figure:
     """A panel over the steps for each column of `PANELS` that the table has.
 
     Args:
@@ -55,15 +57,25 @@ def draw_course(table: pd.DataFrame, name: str) -> Figure:
         f"{name}: {table.step.iloc[-1]:.0f} steps in {hours:.3g} hours. The loss is the mean since "
         "the point before, over all times and over the whole family of schedules; the norm is that "
         "of one step, before clipping.",
+        labels.data_note,
+        labels.stand_in_note,
     )
     return figure
 
 
 @click.command()
+@preset_option()
+@experiment_option()
 @input_option("--table", "training.csv, of one training.")
 @click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
-def main(table: Path, picture: Path) -> None:
+def main(preset: NamedPreset, experiment: str, table: Path, picture: Path) -> None:
     """Show the course of a training."""
-    started, name = time.time(), table.absolute().parent.name
-    drawn = draw_course(read_course(table), name)
-    write_figure(drawn, [picture], f"Training {name}", inputs=[table], settings={}, started=started)
+    started, labels = time.time(), experiment_labels(preset.preset, experiment)
+    write_figure(
+        draw_course(read_course(table), experiment, labels),
+        [picture],
+        f"Training {experiment}",
+        inputs=[table],
+        settings=labels.shown(),
+        started=started,
+    )

@@ -11,7 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gud.cli import File, PictureFile
+from gud.cli import File, NamedPreset, PictureFile, experiment_option, preset_option
+from gud.config.figures import Labels
+from gud.config.jobs import experiment_labels
 from gud.config.sections.points import parameters_of_point
 from gud.figures.drawing.style import (
     GREY,
@@ -30,7 +32,7 @@ ROW, MOST = 0.15, 8.0
 
 
 @style()
-def draw_likelihoods(points: Sequence[LikelihoodPoint], name: str) -> Figure:
+def draw_likelihoods(points: Sequence[LikelihoodPoint], name: str, labels: Labels) -> Figure:
     """A histogram of the images for each point, one line of cells, beside its evaluations.
 
     Args:
@@ -63,16 +65,25 @@ def draw_likelihoods(points: Sequence[LikelihoodPoint], name: str) -> Figure:
         f"{name}: {len(points[0].index)} test images at every point, each the mean over its "
         "probes. Red: the mean of the images. Evaluations: one mark for each batch, which shares "
         "the steps of its differential equation.",
+        labels.data_note,
+        labels.stand_in_note,
     )
     return figure
 
 
 @click.command()
+@preset_option()
+@experiment_option()
 @click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
 @click.argument("points", type=File, nargs=-1, required=True)
-def main(picture: Path, points: tuple[Path, ...]) -> None:
+def main(preset: NamedPreset, experiment: str, picture: Path, points: tuple[Path, ...]) -> None:
     """Show the likelihoods of an experiment at POINTS, image by image."""
-    started, name = time.time(), points[0].absolute().parents[1].name
-    drawn = draw_likelihoods([read_likelihood(path) for path in points], name)
-    title = f"Likelihoods {name}"
-    write_figure(drawn, [picture], title, inputs=points, settings={}, started=started)
+    started, labels = time.time(), experiment_labels(preset.preset, experiment)
+    write_figure(
+        draw_likelihoods([read_likelihood(path) for path in points], experiment, labels),
+        [picture],
+        f"Likelihoods {experiment}",
+        inputs=points,
+        settings=labels.shown(),
+        started=started,
+    )

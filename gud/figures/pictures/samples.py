@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from gud.cli import File, PictureFile
+from gud.cli import File, NamedPreset, PictureFile, experiment_option, preset_option
+from gud.config.figures import Labels
+from gud.config.jobs import experiment_labels
 from gud.config.sections.points import parameters_of_point
 from gud.figures.drawing.images import load_arrays, picture
 from gud.figures.drawing.style import WIDTH, small_print, style, write_figure
@@ -25,7 +27,7 @@ Images = UInt8[np.ndarray, "count 3 height width"]
 
 
 @style()
-def draw_samples(points: Mapping[str, Images], name: str) -> Figure:
+def draw_samples(points: Mapping[str, Images], name: str, labels: Labels) -> Figure:
     """A row of images for each point.
 
     Args:
@@ -47,6 +49,8 @@ def draw_samples(points: Mapping[str, Images], name: str) -> Figure:
         figure,
         f"{name}: the first {SHOWN} samples at every point, not chosen. Images of one column "
         "start from the same noise.",
+        labels.data_note,
+        labels.stand_in_note,
     )
     return figure
 
@@ -58,14 +62,22 @@ def in_a_row(images: Images) -> np.ndarray:
 
 
 @click.command()
+@preset_option()
+@experiment_option()
 @click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
 @click.argument("points", type=File, nargs=-1, required=True)
-def main(picture: Path, points: tuple[Path, ...]) -> None:
+def main(preset: NamedPreset, experiment: str, picture: Path, points: tuple[Path, ...]) -> None:
     """Show the first samples of an experiment at POINTS."""
-    started, name = time.time(), points[0].absolute().parents[1].name
+    started, labels = time.time(), experiment_labels(preset.preset, experiment)
     images = {}
     for path in points:
         checked_record(path)
         images[path.stem] = load_arrays(path, {"images": "8 count 3 height width"})["images"]
-    drawn = draw_samples(images, name)
-    write_figure(drawn, [picture], f"Samples {name}", inputs=points, settings={}, started=started)
+    write_figure(
+        draw_samples(images, experiment, labels),
+        [picture],
+        f"Samples {experiment}",
+        inputs=points,
+        settings=labels.shown(),
+        started=started,
+    )

@@ -20,7 +20,8 @@ from gud.cli import (
     input_option,
     preset_option,
 )
-from gud.config.jobs import Evaluation, get_evaluation
+from gud.config.figures import Labels
+from gud.config.jobs import Evaluation, experiment_labels, get_evaluation
 from gud.config.sections.evaluation import Likelihood
 from gud.data import datasets
 from gud.devices import resolve_device
@@ -85,7 +86,9 @@ def times_of(schedule: Schedule, mean_gamma: Float[np.ndarray, " n"]) -> Float[n
 
 
 @style()
-def draw_steps(times: Mapping[str, Float[np.ndarray, " n"]], name: str, method: str) -> Figure:
+def draw_steps(
+    times: Mapping[str, Float[np.ndarray, " n"]], name: str, method: str, labels: Labels
+) -> Figure:
     """A line of marks for each point, and how many of all lie in each hundredth of the time."""
     height = min(ROW * len(times), MOST)
     figure = Figure(figsize=(WIDTH, 1.7 + height), layout="constrained")
@@ -101,6 +104,8 @@ def draw_steps(times: Mapping[str, Float[np.ndarray, " n"]], name: str, method: 
         figure,
         f"{name}: where the ODE of the likelihood ({method}) evaluates the network, for the first "
         f"{IMAGES} test images; data at 0, noise at 1. Above: all points together.",
+        labels.data_note,
+        labels.stand_in_note,
     )
     return figure
 
@@ -125,13 +130,14 @@ def main(
     evaluation = get_evaluation(preset.preset, experiment, "nll")
     where = resolve_device(device)
     times = evaluated_times(load(model, where), evaluation, data)
-    settings = evaluation.settings
-    drawn = draw_steps(times, experiment, settings.method)
+    settings, labels = evaluation.settings, experiment_labels(preset.preset, experiment)
+    drawn = draw_steps(times, experiment, settings.method, labels)
     write_figure(
         drawn,
         [picture],
         f"Steps {experiment}",
         inputs=[model, data],
-        settings={"likelihood": settings.model_dump(), "points": evaluation.points},
+        settings=labels.shown()
+        | {"likelihood": settings.model_dump(), "points": evaluation.points},
         started=started,
     )
