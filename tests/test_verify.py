@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
+import pandas as pd
 import pytest
 from commands import gud
 from forgeries import FORGERIES, MODEL, POINT, A, B, rewrite, seal
@@ -208,3 +209,16 @@ def test_claims_that_were_changed_since_make_stale_and_are_named(run):
         verdict = judge(path, run)
     assert verdict.status == "stale"
     assert "changed: verdict/claims.yaml" in str(verdict)
+
+
+@pytest.mark.parametrize(("change", "status"), [(1 + 1e-8, "pass"), (1 + 1e-3, "fail")])
+def test_a_verdict_may_differ_by_the_rounding_of_other_threads_and_by_no_more(run, change, status):
+    path = run.results / "verdict.csv"
+    with restored(path):
+        table = pd.read_csv(path)
+        column = table.select_dtypes("float").notna().sum().idxmax()
+        table[column] *= change
+        table.to_csv(path, index=False)
+        seal(path)
+        verdict = judge(path, run)
+    assert verdict.status == status, str(verdict)

@@ -28,7 +28,8 @@ class Finding:
         name: of the claim.
         reason: why there is no more of a verdict.
         at: the point that was found by the search, if the statistic searches.
-        seeds, points: that it rests on.
+        of_seeds: the effect in the networks of each training seed alone.
+        points: how many it rests on.
         data: the data set.
     """
 
@@ -38,7 +39,7 @@ class Finding:
     reason: str = ""
     effect: Effect | None = None
     at: str = ""
-    seeds: int = 0
+    of_seeds: tuple[float, ...] = ()
     points: int = 0
     data: str = ""
     tables: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ def _judge(name: str, claim: Claim, numbers: Sequence[Number]) -> Finding:
         reason,
         effect,
         at="" if effect.at is None else _point_text(claim, points[effect.at]),
-        seeds=len(seeds),
+        of_seeds=tuple(_effect(claim, points, [seed]).value for seed in stacked),
         points=len(points),
         data=str(used[0].labels["data"]),
         tables=tuple(tables_of(used)),

@@ -16,6 +16,7 @@ COLUMNS = (
     *("claim", "paper", "place", "statement", "measure", "unit", "statistic", "holds", "published"),
     *("effect", "low", "high", "stderr", *(f"stderr_{name}" for name in ERRORS)),
     *("minus_published", "verdict", "reason", "detectable", "searched", "at", "seeds", "points"),
+    "effect_of_each_seed",
     *("data", "stand_in", "tables", "decided_by"),
 )
 NOTE = (
@@ -55,7 +56,8 @@ def _row(finding: Finding, stand_in: bool) -> dict[str, object]:
     if effect is None:
         return row
     row |= {key: getattr(effect, key) for key in ("low", "high", "stderr", "searched")}
-    row |= {"effect": effect.value, "seeds": finding.seeds, "points": finding.points}
+    row |= {"effect": effect.value, "seeds": len(finding.of_seeds), "points": finding.points}
+    row["effect_of_each_seed"] = " ".join(f"{value:.4g}" for value in finding.of_seeds)
     row |= {f"stderr_{name}": effect.parts.get(name, math.nan) for name in ERRORS}
     if claim.published is not None:
         row["minus_published"] = effect.value - claim.published
@@ -78,7 +80,17 @@ def as_page(table: pd.DataFrame, title: str, stand_in: str) -> str:
     lines += [f"{tally(table)}. {NOTE}", ""]
     tested, missing = table[table.effect.notna()], table[table.effect.isna()]
     if len(tested):
-        header = ("claim", "true if", "paper", "effect", "95 %", "standard errors", "verdict", "on")
+        header = (
+            "claim",
+            "true if",
+            "paper",
+            "effect",
+            "95 %",
+            "standard errors",
+            "each seed",
+            "verdict",
+            "on",
+        )
         lines += [_line(header), _line(["---"] * len(header))]
         lines += [_line(_cells(row)) for _, row in tested.iterrows()]
         lines.append("")
@@ -123,6 +135,7 @@ def _cells(row: pd.Series) -> list[str]:
         f"{_number(row.effect)}{at}",
         _interval(row),
         ", ".join(errors) or "not known",
+        ", ".join(_number(float(value)) for value in row.effect_of_each_seed.split()),
         _with_reason(row),
         f"{row['data']}: {row.tables.replace(' ', ', ')}; {row.points:.0f} points, "
         f"{row.seeds:.0f} seed{'s' if row.seeds > 1 else ''}",

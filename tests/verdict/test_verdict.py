@@ -241,3 +241,14 @@ def test_the_reference_verdicts_are_of_the_claims_as_they_are():
         claim = claims[row.claim]
         assert (row.statement, row.holds) == (claim.statement, claim.holds.text)
         assert row.statistic == claim.statistic
+
+
+def test_the_effect_of_each_seed_is_that_of_its_networks_alone(tmp_path):
+    row = found(scans(tmp_path)).loc["standard_nll"]
+    alone = [
+        found(scans(tmp_path / str(seed), seeds=(seed,))).loc["standard_nll"].effect
+        for seed in range(3)
+    ]
+    assert [float(effect) for effect in row.effect_of_each_seed.split()] == pytest.approx(
+        alone, rel=1e-3
+    )
