@@ -7,8 +7,11 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from commands import gud
+
+from gud.webpage.content import without_common
 
 pytestmark = pytest.mark.slow
 PROBE = """
@@ -135,3 +138,16 @@ def test_each_point_of_a_table_leads_to_the_trace_of_its_own_artefact(page):
     assert len(rows) == 4 + 4
     for texts, links in rows:
         assert links[0].startswith(f"#{texts[1].replace('_', '-')}-nll-a-")
+
+
+def test_a_table_says_once_what_all_its_rows_have_in_common():
+    frame = pd.DataFrame({"seed": [0, 0], "a": [0.5, 1.0], "r": [0.25, 0.25]})
+    shown, common = without_common(frame)
+    assert list(shown) == ["a"] and common == "seed 0, r 0.25"
+    alone, common = without_common(frame.head(1))
+    assert list(alone) == ["seed", "a", "r"] and common == ""
+
+
+def test_the_page_shows_the_verdicts_there_are(page):
+    text = page.read_text()
+    assert 'id="claims"' in text and "the isotropic prior has a lower NLL" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -104,10 +104,17 @@ def as_page(table: pd.DataFrame, title: str, stand_in: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+SUMMARY = ("claim", "paper", "effect, with its 95 % interval", "verdict", "data")
+
+
 def as_summary(table: pd.DataFrame) -> str:
-    """Markdown: claim, effect and verdict of every claim, those that were tested first."""
-    header = ("claim", "paper", "effect, with its 95 % interval", "verdict", "data")
-    lines = [_line(header), _line(["---"] * len(header))]
+    """Markdown: the columns `SUMMARY` of every claim."""
+    lines = [SUMMARY, ["---"] * len(SUMMARY), *summary_cells(table)]
+    return "".join(f"{_line(line)}\n" for line in lines)
+
+
+def summary_cells(table: pd.DataFrame) -> Iterator[list[str]]:
+    """The cells of `SUMMARY` for every claim, those that were tested first."""
     order = table.effect.isna().sort_values(kind="stable").index
     for _, row in table.loc[order].iterrows():
         cells = [_claim(row), _published(row)]
@@ -117,8 +124,7 @@ def as_summary(table: pd.DataFrame) -> str:
             effect = f"{_number(row.effect)} ({_interval(row)}) {row.unit}, claimed {row.holds}"
             data = f"{row['data']}{' (stand-in)' if row.stand_in else ''}"
             cells += [effect, _with_reason(row), data]
-        lines.append(_line(cells))
-    return "\n".join(lines) + "\n"
+        yield cells
 
 
 def _cells(row: pd.Series) -> list[str]:

@@ -24,6 +24,7 @@ from gud.config.sections.points import point_name
 from gud.errors import InputError
 from gud.provenance.places import path_of
 from gud.report.points import parameters_of
+from gud.verdict.page import SUMMARY, summary_cells
 from gud.webpage.graph import Graph
 
 GREEK = (
@@ -83,6 +84,8 @@ class Table:
     name: str
     header: Sequence[str]
     rows: Sequence[Row]
+    common: str = ""
+    """What all rows have in common, which no column repeats."""
 
 
 @dataclass(frozen=True)
@@ -184,13 +187,24 @@ def told_of(record: dict[str, Any]) -> dict[str, str]:
 def table(results: Results, name: str) -> Table:
     """A table of the preset; rows that are points lead to the artefact they were made from."""
     frame = _frame(results.folder / name)
-    rows = [
-        Row([short(value) for value in row], _place(results, values))
-        for row, (_, values) in zip(
-            frame.itertuples(index=False, name=None), frame.iterrows(), strict=True
-        )
-    ]
-    return Table(name, [str(column) for column in frame.columns], rows)
+    places = [_place(results, row) for _, row in frame.iterrows()]
+    frame, common = without_common(frame.dropna(axis="columns", how="all"))
+    cells = ([short(value) for value in row] for row in frame.itertuples(index=False, name=None))
+    rows = [Row(row, place) for row, place in zip(cells, places, strict=True)]
+    return Table(name, [str(column) for column in frame.columns], rows, common)
+
+
+def claims(results: Results, name: str) -> Table:
+    """A table of verdicts, as the README has them."""
+    rows = [Row(cells, "") for cells in summary_cells(_frame(results.folder / name))]
+    return Table(name, SUMMARY, rows)
+
+
+def without_common(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """A table without the columns that say the same in all of several rows, and these in words."""
+    same = [c for c in frame if len(frame) > 1 and frame[c].nunique(dropna=False) == 1]
+    told = ", ".join(f"{column} {short(frame[column].iloc[0])}" for column in same)
+    return frame.drop(columns=same), told
 
 
 def _frame(path: Path) -> pd.DataFrame:

@@ -21,18 +21,18 @@ def render(preset: NamedPreset, folder: Path, verdicts: list[Verdict]) -> str:
     results = content.Results.of(folder)
     pictures = [
         content.picture(results, name)
-        for pattern in ("verdict.png", "figures/*.png", "data/*.png", "*/*.png")
+        for pattern in ("verdict*.png", "figures/*.png", "data/*.png", "*/*.png")
         for name in content.existing(folder, pattern)
         if pattern != "*/*.png" or not name.startswith(("figures/", "data/"))
     ]
-    names = [*content.existing(folder, "tables/*.csv"), *content.existing(folder, "verdict.csv")]
     traces = content.traces(results)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE.read_text()).render(
         name=preset.name,
         stand_in=preset.preset.stand_in,
         pictures=pictures,
-        tables=[content.table(results, name) for name in names],
+        claims=[content.claims(results, n) for n in content.existing(folder, "verdict*.csv")],
+        tables=[content.table(results, n) for n in content.existing(folder, "tables/*.csv")],
         graph=content.graph(results).svg(),
         costs=jobs.costs(folder),
         environment=jobs.environment(results.records.values()),
@@ -56,6 +56,7 @@ def main(preset: NamedPreset, results: Path | None, out: Path | None) -> None:
         out = out or run.results / "report.html"
     with atomic(out) as temporary:
         temporary.write_text(page)
-    shown = [*run.results.glob("tables/*.csv"), *run.results.glob("figures/*.png")]
-    write_record(out, inputs=sorted(shown), started=started)
+    patterns = ("tables/*.csv", "figures/*.png", "verdict*.csv", "verdict*.png")
+    shown = sorted(path for pattern in patterns for path in run.results.glob(pattern))
+    write_record(out, inputs=shown, started=started)
     print(click.format_filename(out))
