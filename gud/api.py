@@ -122,8 +122,8 @@ def build_model(
 
     Args:
         images: the training set, shape (count, channels, height, width).
-        basis: U: `pca`, `fourier`, `pixel`, or a wavelet with its number of levels, such as `haar3`
-            or `db2-3`.
+        basis: U: `pca`, `colour_pca`, `fourier`, `pixel`, or a wavelet with its number of levels,
+            such as `haar3` or `db2-3`.
         prior: the scale S: 1, or `variance_matching`, sqrt(Sigma_i).
         process: `ou`, or a section such as `{"name": "cld", "nu": 4.0, "kappa": 0.04, "clock":
             "snr", "matching": "hybrid"}`; see `gud.config.sections.processes`.

@@ -95,17 +95,17 @@ class Model(StateNetwork):
         images = self.images(components)
         output = self.network(images, state.gamma.to(images))
         basis = self.representation.basis
-        return basis.forward(output.unflatten(1, (-1, components.shape[2])))
+        return basis.forward(output.unflatten(1, (-1, self.image_shape[0])))
 
     def encode(
         self, images: UInt8[Tensor, "batch channels height width"], seed: int = 0
-    ) -> Float[Tensor, "batch channels components"]:
+    ) -> Float[Tensor, "batch state_channels components"]:
         """Components of 8-bit images, dequantised with noise from `seed` (App. B)."""
         draws = Stream(images.device, seed, "encode")
         return self.representation.encode(dequantise(images, draws))
 
     def decode(
-        self, components: Float[Tensor, "batch channels components"]
+        self, components: Float[Tensor, "batch state_channels components"]
     ) -> UInt8[Tensor, "batch channels height width"]:
         """8-bit images of components.
 

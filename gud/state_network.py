@@ -65,8 +65,8 @@ class StateNetwork(nn.Module, ABC):
     @property
     def state_shape(self) -> tuple[int, int, int]:
         """Shape (k, channels, components) of the state of one image."""
-        statistics = self.representation.statistics
-        return self.process.k, len(statistics.mean), len(statistics.variance)
+        representation = self.representation
+        return self.process.k, representation.channels, len(representation.scale)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

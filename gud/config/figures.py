@@ -40,6 +40,7 @@ COMPUTED = {"data", "grids", "settings", "sampling"}
 BASIS_NAMES = {
     "pixel": "pixel",
     "pca": "PCA",
+    "colour_pca": "colour PCA",
     "fourier": "Fourier",
     "haar": "Haar",
     "wavelet": "wavelet",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gud.config.claims import claim_faults
 from gud.config.figures import figures_model
 from gud.config.reading import read_yaml
-from gud.config.sections.bases import PrincipalComponents
+from gud.config.sections.bases import PrincipalBasis, PrincipalComponents
 from gud.config.sections.data import Data, Download, archive_names, image_size
 from gud.config.sections.experiments import Experiment, experiment_faults, weights_faults
 from gud.config.sections.section import Name, NonNegative, Positive, Section, Text
@@ -164,7 +164,7 @@ def _component_faults(preset: Preset) -> Iterator[Fault]:
     wanted = preset.principal_components.components or 1
     for name, experiment in preset.experiments.items():
         pixels = image_size(preset.data[experiment.data]) ** 2
-        if experiment.basis.name == "pca" and wanted > pixels:
+        if isinstance(experiment.basis, PrincipalBasis) and wanted > pixels:
             yield (
                 ("principal_components", "components"),
                 f"= {wanted} is more than the {pixels} pixels of experiments.{name}",

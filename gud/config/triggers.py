@@ -25,6 +25,7 @@ from gud.config.jobs import (
     training_job,
 )
 from gud.config.preset import Preset
+from gud.config.sections.bases import PrincipalBasis, basis_of
 
 
 def dataset(preset: Preset, data: str) -> str:
@@ -38,7 +39,7 @@ def basis_options(preset: Preset, basis: str, mirrored: str) -> str:
         mirrored: what file names say of mirror images, or nothing.
     """
     options = ["--mirrored"] if mirrored else []
-    if basis == "pca":
+    if isinstance(basis_of(basis), PrincipalBasis):
         fit = preset.principal_components
         options += ["--solver", fit.solver]
         options += ["--components", str(fit.components)] if fit.components is not None else []

@@ -19,62 +19,65 @@ def principal_components(
     mean: Float[Tensor, "channels height width"],
     mirrored: bool,
     settings: PrincipalComponents,
-) -> Float[Tensor, "components pixels"]:
+    colours: bool = False,
+) -> Float[Tensor, "components components"]:
     """Eigenvectors of the covariance of the channel averages (App. B), by decreasing variance.
 
-    The entry of largest magnitude of each is positive. Where fewer than one for each pixel are
-    fitted, others complete them to an orthogonal basis.
+    The entry of largest magnitude of each is positive. Where fewer than all are fitted, others
+    complete them to an orthogonal basis.
 
     Args:
         images: the training set.
         mean: mean image.
         mirrored: whether the covariance is that of the images and their mirror images.
         settings: the solvers `full`, `covariance_eigh` and `randomized` of scikit-learn's PCA take
-            the grey images as one array in double precision; `incremental` takes blocks of at least
+            the images as one array in double precision; `incremental` takes blocks of at least
             as many images as components, and gives the same components but for rounding, if all
             are fitted.
+        colours: whether they are of all channels together, in place of the averages.
     """
-    pixels, rows = images[0, 0].numel(), len(images) * (1 + mirrored)
-    wanted = settings.components
-    if wanted is not None and wanted > min(rows, pixels):
+    size, rows = images[0, 0].numel() * (images.shape[1] if colours else 1), len(images)
+    rows, wanted = rows * (1 + mirrored), settings.components
+    if wanted is not None and wanted > min(rows, size):
         raise InputError(
-            f"principal_components.components = {wanted} is more than {rows} images of {pixels} "
-            f"pixels have"
+            f"principal_components.components = {wanted} is more than {rows} images of {size} "
+            f"{'values' if colours else 'pixels'} have"
         )
-    fit = _incremental if settings.solver == "incremental" else _at_once
-    return _complete(torch.from_numpy(fit(images, mean, mirrored, settings)))
+
+    def vectors(least: int = 1) -> Iterator[Float[np.ndarray, "block components"]]:
+        for block in centred(images, mean, mirrored, least):
+            yield (block if colours else block.mean(1)).flatten(1).numpy()
+
+    if settings.solver == "incremental":
+        found = _incremental(vectors(min(wanted or size, len(images))), wanted)
+    else:
+        found = _at_once(vectors(), np.empty((rows, size)), settings)
+    return _complete(torch.from_numpy(found))
 
 
-def _at_once(images: Tensor, mean: Tensor, mirrored: bool, settings: PrincipalComponents):
+def _at_once(
+    blocks: Iterator[np.ndarray], together: np.ndarray, settings: PrincipalComponents
+) -> np.ndarray:
     from sklearn.decomposition import PCA
 
-    grey = np.empty((len(images) * (1 + mirrored), images[0, 0].numel()))
     first = 0
-    for rows in _grey(centred(images, mean, mirrored)):
-        grey[first : first + len(rows)] = rows
+    for rows in blocks:
+        together[first : first + len(rows)] = rows
         first += len(rows)
-    return (
-        PCA(settings.components, svd_solver=settings.solver, random_state=0).fit(grey).components_
-    )
+    fitted = PCA(settings.components, svd_solver=settings.solver, random_state=0).fit(together)
+    return fitted.components_
 
 
-def _incremental(images: Tensor, mean: Tensor, mirrored: bool, settings: PrincipalComponents):
+def _incremental(blocks: Iterator[np.ndarray], wanted: int | None) -> np.ndarray:
     from sklearn.decomposition import IncrementalPCA
 
-    least = min(settings.components or images[0, 0].numel(), len(images))
-    found = IncrementalPCA(settings.components)
-    for rows in _grey(centred(images, mean, mirrored, least)):
+    found = IncrementalPCA(wanted)
+    for rows in blocks:
         found.partial_fit(rows)
     return found.components_
 
 
-def _grey(
-    images: Iterator[Float[Tensor, "block channels height width"]],
-) -> Iterator[Float[np.ndarray, "block pixels"]]:
-    return (block.mean(1).flatten(1).numpy() for block in images)
-
-
-def _complete(rows: Float[Tensor, "fitted pixels"]) -> Float[Tensor, "pixels pixels"]:
+def _complete(rows: Float[Tensor, "fitted all"]) -> Float[Tensor, "all all"]:
     """Orthonormal rows followed by others that complete them to a basis, each of fixed sign."""
     if len(rows) < rows.shape[1]:
         others = torch.linalg.qr(rows.T, mode="complete")[0].T[len(rows) :]

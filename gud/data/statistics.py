@@ -15,7 +15,13 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from gud.cli import input_option, out_option
-from gud.config.sections.bases import BasisSettings, PrincipalComponents, WaveletBasis, basis_of
+from gud.config.sections.bases import (
+    BasisSettings,
+    PrincipalBasis,
+    PrincipalComponents,
+    WaveletBasis,
+    basis_of,
+)
 from gud.config.sections.validation import validate
 from gud.data import datasets
 from gud.data.blocks import centred, mean_image
@@ -94,8 +100,8 @@ def fit(
     mean = mean_image(images) if mean is None else mean
     mean = (mean + mean.flip(-1)) / 2 if mirrored else mean
     rotation = low_pass = None
-    if basis.name == "pca":
-        rotation = principal_components(images, mean, mirrored, principal)
+    if isinstance(basis, PrincipalBasis):
+        rotation = principal_components(images, mean, mirrored, principal, basis.colours)
     elif isinstance(basis, WaveletBasis):
         low_pass = wavelet_filter(basis.wavelet)
     transform = basis.build(images.shape[-1], rotation, low_pass)
@@ -111,11 +117,13 @@ def component_variance(
 ) -> Float[Tensor, " components"]:
     """Sigma_i of dequantised images: the variance of each component, averaged over the channels.
 
+    Where the basis mixes the channels there is nothing to average over.
+
     Args:
         mean: the mean image; where `mirrored`, it should be its own mirror image.
         mirrored: whether the mirror images count alike.
     """
-    squares = torch.zeros(images[0, 0].numel(), dtype=torch.float64)
+    squares = torch.zeros(images[0, 0].numel() * basis.mixed, dtype=torch.float64)
     for block in centred(images, mean, mirrored):
         squares += basis.forward(block).square().mean(1).sum(0)
     variance = squares / (len(images) * (1 + mirrored)) + DEQUANTISATION_VARIANCE
@@ -154,7 +162,7 @@ def main(
     settings: dict[str, Any] = {"basis": fitted.model_dump(), "mirrored": mirrored}
     chosen = {"solver": solver, "components": components}
     principal = validate(PrincipalComponents, chosen, "--solver and --components")
-    if basis == "pca":
+    if isinstance(fitted, PrincipalBasis):
         settings["principal_components"] = chosen
     images = datasets.load(data, "train")
     statistics = fit(

@@ -19,15 +19,16 @@ class Statistics:
 
     Args:
         mean: mean image, shape (channels, height, width).
-        variance: Sigma_i = variance of component i before whitening, averaged over the channels,
-            shape (components,).
-        rotation: rows are principal components, shape (components, pixels); None for other bases.
+        variance: Sigma_i = variance of component i before whitening, averaged over the channels
+            unless the basis mixes them, shape (components,).
+        rotation: rows are principal components, shape (components, components); None for other
+            bases.
         low_pass: filter of a basis `wavelet`, shape (taps,); None for other bases.
     """
 
     mean: Float[Tensor, "channels height width"]
     variance: Float[Tensor, " components"]
-    rotation: Float[Tensor, "components pixels"] | None = None
+    rotation: Float[Tensor, "components components"] | None = None
     low_pass: Float[Tensor, " taps"] | None = None
 
     def tensors(self) -> dict[str, Tensor]:
@@ -45,11 +46,12 @@ class Statistics:
         mean = tensors["mean"]
         if mean.ndim != 3 or not mean.shape[1] == mean.shape[2] > 0:
             raise InputError(f"mean has shape {tuple(mean.shape)}, expected (channels, size, size)")
-        pixels = mean[0].numel()
+        colours = tensors["variance"].shape == (mean.numel(),) and "rotation" in tensors
+        components = mean.numel() if colours else mean[0].numel()
         shapes: dict[str, tuple[int, ...]] = {
             "mean": tuple(mean.shape),
-            "variance": (pixels,),
-            "rotation": (pixels, pixels),
+            "variance": (components,),
+            "rotation": (components, components),
             "low_pass": (tensors["low_pass"].numel() if "low_pass" in tensors else 0,),
         }
         for name, tensor in tensors.items():
@@ -64,9 +66,9 @@ class Statistics:
             raise InputError("variance holds values that are not positive")
         if (rotation := tensors.get("rotation")) is not None:
             # One vector tells for less than the product of two matrices would cost.
-            vector = torch.arange(pixels, dtype=torch.float64).sin() + 0.5
+            vector = torch.arange(components, dtype=torch.float64).sin() + 0.5
             back = rotation.T @ (rotation @ vector)
-            if not torch.allclose(back, vector, rtol=0, atol=1e-6 * pixels**0.5):
+            if not torch.allclose(back, vector, rtol=0, atol=1e-6 * components**0.5):
                 raise InputError("rotation is not orthogonal")
         return cls(**tensors)
 
@@ -89,6 +91,7 @@ class Representation(nn.Module):
         log_sigma: log Sigma_i, the variances of the data before any whitening; float64.
         log_variance: log V_i, the variances of the components as they are diffused; float64.
         frequency, columns, groups: of the basis; None where it has none.
+        channels: that a state has: those of the images, over those that the basis mixes.
         lowest, highest: the least and the largest log V_i; lowest_sigma: the least log Sigma_i.
         log_det: log|det S^-1| over all channels: what log p(chi) adds to give log p(phi).
     """
@@ -126,7 +129,8 @@ class Representation(nn.Module):
             self.register_buffer(name, value, persistent=False)
         self.lowest, self.highest = float(log_variance.min()), float(log_variance.max())
         self.lowest_sigma = float(log_sigma.min())
-        self.log_det = -float(scale.log().sum()) * len(statistics.mean)
+        self.channels = len(statistics.mean) // basis.mixed
+        self.log_det = -float(scale.log().sum()) * self.channels
 
     @property
     def labels(self) -> Float[Tensor, " components"]:
@@ -136,12 +140,12 @@ class Representation(nn.Module):
 
     def encode(
         self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels components"]:
+    ) -> Float[Tensor, "batch state_channels components"]:
         """Components S^-1 U (phi - mean) of images phi in [-1, 1]."""
         return self.basis.forward(images - self.mean.to(images)) / self.scale.to(images)
 
     def decode(
-        self, components: Float[Tensor, "batch channels components"]
+        self, components: Float[Tensor, "batch state_channels components"]
     ) -> Float[Tensor, "batch channels height width"]:
         """Images U^T S chi + mean."""
         images = self.basis.inverse(components * self.scale.to(components))

@@ -26,6 +26,7 @@ import torch
 from gud.cli import File, NamedPreset, OutFile, preset_argument
 from gud.config.paths import DOWNLOADS
 from gud.config.preset import Preset
+from gud.config.sections.bases import CHANNELS
 from gud.config.sections.experiments import Experiment
 from gud.devices import resolve_device
 from gud.errors import InputError
@@ -48,6 +49,7 @@ def network_key(preset: Preset, name: str) -> str:
     experiment = preset.experiments[name]
     size = image_size(preset.data[experiment.data])
     asked = [
+        experiment.basis.components(size),
         together(preset, experiment),
         experiment.training.precision,
         experiment.quality.sampling.precision,
@@ -70,7 +72,12 @@ def by_network(preset: Preset, measure: Callable[[Experiment, int], T]) -> dict[
 
 def network_costs(preset: Preset) -> dict[str, Cost]:
     """The cost of one image, by experiment."""
-    return by_network(preset, lambda made, size: count(untrained_network(made, size), 3, size))
+    return by_network(preset, counted)
+
+
+def counted(made: Experiment, size: int) -> Cost:
+    """The cost of the network of an experiment for one image of a size."""
+    return count(untrained_network(made, size), CHANNELS, size, made.basis.components(size))
 
 
 def measured_rates(preset: Preset, device: torch.device) -> dict[str, Rates]:

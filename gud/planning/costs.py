@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from gud.config.sections.bases import BasisSettings
+from gud.config.sections.bases import BasisSettings, PrincipalBasis
 from gud.config.sections.experiments import Experiment
 from gud.config.sections.section import Section
 from gud.diffusion.bases.wavelets import HAAR
@@ -68,22 +68,22 @@ class Cost:
         )
 
 
-def count(network: torch.nn.Module, channels: int, size: int) -> Cost:
+def count(network: torch.nn.Module, channels: int, size: int, components: int) -> Cost:
     """The cost of a network on one image, without computing anything.
 
     Args:
-        network: takes images (batch, channels, size, size) and gamma (batch, size size).
+        network: takes images (batch, channels, size, size) and gamma (batch, components).
     """
     weights = sum(parameter.numel() for parameter in network.parameters())
-    forward, to_weights, activations = _passes(network, channels, size)
+    forward, to_weights, activations = _passes(network, channels, size, components)
     network.requires_grad_(False)
-    _, to_image, _ = _passes(network, channels, size, wanted=True)
+    _, to_image, _ = _passes(network, channels, size, components, wanted=True)
     network.requires_grad_(True)
     return Cost(weights, forward, forward + to_weights, to_image, activations)
 
 
 def _passes(
-    network: torch.nn.Module, channels: int, size: int, wanted: bool = False
+    network: torch.nn.Module, channels: int, size: int, components: int, wanted: bool = False
 ) -> tuple[int, int, int]:
     """Operations of the forward and the backward pass, and bytes kept in between."""
     weights = {t.untyped_storage()._cdata for t in (*network.parameters(), *network.buffers())}
@@ -98,7 +98,7 @@ def _passes(
         images = torch.zeros(1, channels, size, size).requires_grad_(wanted)
         with FlopCounterMode(display=False) as counter:
             with saved_tensors_hooks(keep, lambda tensor: tensor):
-                out = network(images, torch.zeros(1, size * size))
+                out = network(images, torch.zeros(1, components))
             forward = counter.get_total_flops()
             out.backward(torch.ones_like(out))
             total = counter.get_total_flops()
@@ -108,9 +108,10 @@ def _passes(
 
 def stand_in_statistics(basis: BasisSettings, size: int) -> Statistics:
     """Statistics of no data: enough to build a model and its schedules for images of a size."""
-    pixels = size * size
-    variance = 1 / torch.arange(1, pixels + 1, dtype=torch.float64)
-    rotation = torch.eye(pixels, dtype=torch.float64) if basis.name == "pca" else None
+    components = basis.components(size)
+    variance = 1 / torch.arange(1, components + 1, dtype=torch.float64)
+    fitted = isinstance(basis, PrincipalBasis)
+    rotation = torch.eye(components, dtype=torch.float64) if fitted else None
     low_pass = torch.tensor(HAAR, dtype=torch.float64) if basis.name == "wavelet" else None
     mean = torch.zeros(3, size, size, dtype=torch.float64)
     return Statistics(mean, variance, rotation, low_pass)

@@ -16,7 +16,7 @@ from gud.diffusion.dequantisation import DEQUANTISATION_OFFSET, DEQUANTISATION_V
 from gud.diffusion.schedules import ordering_by_frequency
 from gud.provenance import read_record
 
-BASES = ("pixel", "pca", "fourier", "haar2", "db2-2")
+BASES = ("pixel", "pca", "colour_pca", "fourier", "haar2", "db2-2")
 
 
 def drawn(covariance: np.ndarray, count: int) -> torch.Tensor:

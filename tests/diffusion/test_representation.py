@@ -4,7 +4,7 @@ import torch
 
 from gud.config.sections.bases import basis_of
 from gud.data.statistics import fit
-from gud.diffusion.bases import PCA, Fourier, Pixel
+from gud.diffusion.bases import PCA, ColourPCA, Fourier, Pixel
 from gud.diffusion.bases.wavelets import HAAR, Wavelet
 from gud.diffusion.dequantisation import (
     DEQUANTISATION_OFFSET,
@@ -15,7 +15,9 @@ from gud.diffusion.dequantisation import (
 from gud.diffusion.representation import Representation
 from gud.randomness import Stream
 
-SETTINGS = {name: basis_of(name) for name in ("pixel", "pca", "fourier", "haar2", "db2-2")}
+SETTINGS = {
+    name: basis_of(name) for name in ("pixel", "pca", "colour_pca", "fourier", "haar2", "db2-2")
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_whitened_training_components_have_unit_variance_and_no_mean(images, set
     measured = components.square().mean((0, 1))
     if (partners := whitened.basis.partners) is not None:
         measured = (measured + measured[partners]) / 2
-    np.testing.assert_allclose(measured, np.ones(64), atol=0.1)
+    np.testing.assert_allclose(measured, np.ones(len(measured)), atol=0.1)
     assert components.mean(0).abs().max() < 0.05
     assert (whitened.log_variance == 0).all()
     torch.testing.assert_close(whitened.log_sigma.exp(), whitened.statistics.variance)
@@ -87,8 +89,12 @@ def test_isotropic_components_keep_their_variance(images, settings):
 
 
 def test_total_variance_is_the_same_in_every_basis(images):
-    totals = [float(fit(images, settings).variance.sum()) for settings in SETTINGS.values()]
-    assert totals == pytest.approx([totals[0]] * 5)
+    totals = [
+        float(fitted.variance.sum()) * representation(images, settings, False).channels
+        for settings in SETTINGS.values()
+        for fitted in [fit(images, settings)]
+    ]
+    assert totals == pytest.approx([totals[0]] * len(SETTINGS))
 
 
 def test_principal_components_of_grey_images_are_sorted_and_uncorrelated(images):
@@ -102,6 +108,18 @@ def test_principal_components_of_grey_images_are_sorted_and_uncorrelated(images)
     assert (np.diff(expected) <= 0).all()
 
 
+def test_principal_components_of_colour_images_are_uncorrelated_across_channels(images):
+    components = representation(images, SETTINGS["colour_pca"], whitened=False)
+    centres = images.double() / 128 - 1 + DEQUANTISATION_OFFSET
+    chi = components.encode(centres)
+    assert chi.shape == (500, 1, 192)
+    expected = components.statistics.variance.numpy() - DEQUANTISATION_VARIANCE
+    covariance = np.cov(chi[:, 0].numpy().T, bias=True)
+    np.testing.assert_allclose(covariance, np.diag(expected), atol=1e-10)
+    values = np.cov(centres.flatten(1).numpy().T, bias=True)
+    np.testing.assert_allclose(expected, np.linalg.eigvalsh(values)[::-1], atol=1e-10)
+
+
 def test_settings_choose_the_basis():
     rotation = torch.eye(64, dtype=torch.float64)
     low_pass = torch.tensor(HAAR, dtype=torch.float64)
@@ -109,4 +127,10 @@ def test_settings_choose_the_basis():
         name: type(settings.build(8, rotation, low_pass)) for name, settings in SETTINGS.items()
     }
     wavelets = {"haar2": Wavelet, "db2-2": Wavelet}
-    assert kinds == {"pixel": Pixel, "pca": PCA, "fourier": Fourier, **wavelets}
+    assert kinds == {
+        "pixel": Pixel,
+        "pca": PCA,
+        "colour_pca": ColourPCA,
+        "fourier": Fourier,
+        **wavelets,
+    }

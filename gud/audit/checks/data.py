@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from gud.audit.checks.check import Artefact, Check, Run, kind, near, prescribed, same_file
 from gud.config.images import check_images, images_needed
-from gud.config.sections.bases import basis_of
+from gud.config.sections.bases import BASIS_NAME, basis_of
 from gud.config.sections.data import Data
 from gud.data import centring, datasets, statistics
 from gud.data.blocks import mean_image
@@ -24,7 +24,7 @@ from gud.figures.pictures import centring as centring_picture
 from gud.figures.pictures import spectrum as spectrum_picture
 
 DATA = r"data/(?P<data>[a-z][a-z0-9_]*)"
-BASIS = rf"{DATA}\.(?P<basis>[a-z]+[0-9]*(-[0-9])?)(?P<mirrored>-mirrored)?"
+BASIS = rf"{DATA}\.(?P<basis>{BASIS_NAME})(?P<mirrored>-mirrored)?"
 EXACT = 1024
 """Components up to which U U^T is formed; above, random vectors are taken there and back."""
 
@@ -130,13 +130,13 @@ def fitted(artefact: Artefact) -> Iterator[Check]:
 def orthogonal(basis: Basis) -> Check:
     """Whether U U^T = 1."""
     size = basis.image_size
-    pixels = size * size
-    if pixels <= EXACT:
-        vectors = torch.eye(pixels, dtype=torch.float64)
+    values = basis.mixed * size * size
+    if values <= EXACT:
+        vectors = torch.eye(values, dtype=torch.float64)
     else:
         generator = torch.Generator().manual_seed(0)
-        vectors = torch.randn(64, pixels, dtype=torch.float64, generator=generator)
-    components = basis.forward(vectors.view(-1, size, size))
+        vectors = torch.randn(64, values, dtype=torch.float64, generator=generator)
+    components = basis.forward(vectors.view(-1, basis.mixed, size, size)).flatten(1)
     products = components @ components.T
     return near("U is orthogonal", products, vectors @ vectors.T, rtol=1e-9, atol=1e-9)
 

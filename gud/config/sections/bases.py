@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gud.diffusion.representation import Statistics
 
 WAVELETS = ("haar", "wavelet")
+CHANNELS = 3
+"""Of all images."""
 
 
 class BasisSection(Section):
@@ -27,6 +29,10 @@ class BasisSection(Section):
 
     def check(self, image_size: int) -> None:
         """`InputError` unless the basis can be built for images of a size."""
+
+    def components(self, image_size: int) -> int:
+        """How many a state of images of a size has, in each of its channels."""
+        return image_size**2
 
     @abstractmethod
     def build(
@@ -48,18 +54,36 @@ class BasisSection(Section):
 
 
 class PlainBasis(BasisSection):
-    name: Literal["pixel", "pca", "fourier"]
+    name: Literal["pixel", "fourier"]
 
     def build(
         self, image_size: int, rotation: Tensor | None = None, low_pass: Tensor | None = None
     ) -> Basis:
-        from gud.diffusion.bases import PCA, Fourier, Pixel
+        from gud.diffusion.bases import Fourier, Pixel
 
-        if self.name != "pca":
-            return Pixel(image_size) if self.name == "pixel" else Fourier(image_size)
+        return Pixel(image_size) if self.name == "pixel" else Fourier(image_size)
+
+
+class PrincipalBasis(BasisSection):
+    """Principal components of the averages over the channels (App. B), or of all colours."""
+
+    name: Literal["pca", "colour_pca"]
+
+    @property
+    def colours(self) -> bool:
+        return self.name == "colour_pca"
+
+    def components(self, image_size: int) -> int:
+        return image_size**2 * (CHANNELS if self.colours else 1)
+
+    def build(
+        self, image_size: int, rotation: Tensor | None = None, low_pass: Tensor | None = None
+    ) -> Basis:
+        from gud.diffusion.bases import PCA, ColourPCA
+
         if rotation is None:
             raise ValueError("a PCA basis needs the rotation that `fit` computes")
-        return PCA(image_size, rotation)
+        return (ColourPCA if self.colours else PCA)(image_size, rotation)
 
 
 class HaarBasis(BasisSection):
@@ -115,10 +139,12 @@ class WaveletBasis(BasisSection):
         return Wavelet(image_size, self.levels, tuple(low_pass.tolist()))
 
 
-BasisSettings = Annotated[PlainBasis | HaarBasis | WaveletBasis, Field(discriminator="name")]
+BasisSettings = Annotated[
+    PlainBasis | PrincipalBasis | HaarBasis | WaveletBasis, Field(discriminator="name")
+]
 
 
-BASIS_NAME = r"pixel|pca|fourier|haar[1-9]|[a-z]+[0-9]*-[1-9]"
+BASIS_NAME = r"pixel|pca|colour_pca|fourier|haar[1-9]|[a-z]+[0-9]*-[1-9]"
 """What `basis_name` gives, as a regular expression."""
 
 

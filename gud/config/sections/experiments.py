@@ -96,7 +96,7 @@ def experiment_faults(experiment: Experiment, data: Data, gpus: int) -> Iterator
     size = image_size(data)
     checks: dict[str, Callable[[], None]] = {
         "basis": lambda: basis.check(size),
-        "network": lambda: experiment.network.check(size, size**2),
+        "network": lambda: experiment.network.check(size, basis.components(size)),
     }
     for key, check in checks.items():
         try:

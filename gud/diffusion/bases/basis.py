@@ -1,6 +1,8 @@
-"""Orthogonal data representations U (section 4.1), each colour channel transformed alike.
+"""Orthogonal data representations U (section 4.1).
 
-A basis maps images (..., height, width) to components (..., components), one for each pixel.
+A basis maps images (..., height, width) to components (..., components), one for each pixel, each
+colour channel transformed alike; one that mixes the colours maps (..., channels, height, width) to
+(..., 1, components), one for each value of an image.
 """
 
 from __future__ import annotations
@@ -12,9 +14,15 @@ from torch import Tensor
 
 
 class Basis(ABC):
-    """An orthogonal change of coordinates of square single-channel images."""
+    """An orthogonal change of coordinates of square images.
+
+    Attributes:
+        image_size: their height and width.
+        mixed: colour channels that a component consists of.
+    """
 
     image_size: int
+    mixed: int = 1
 
     @abstractmethod
     def forward(

@@ -93,7 +93,8 @@ def run_request(
     def estimate(evaluation: Evaluation, draw: int) -> Evaluate:
         return likelihood_of_batches(model, test, evaluation, data, draw)
 
-    cost = count(copy.deepcopy(model.network).requires_grad_(), *model.image_shape[:2])
+    network, components = copy.deepcopy(model.network), model.state_shape[-1]
+    cost = count(network.requires_grad_(), *model.image_shape[:2], components)
     plan = plan_request(evaluation, estimate, float(cost.forward), float(cost.backward))
     shards = {
         point: Shards.of(evaluation, point, folder / f"{point}.npz", inputs)

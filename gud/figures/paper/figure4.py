@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gud.config.figures import FigureSection, Labels
 from gud.config.paths import data_file, statistics_file
-from gud.config.sections.bases import BasisSettings, HaarBasis, PlainBasis
+from gud.config.sections.bases import BasisSettings, HaarBasis, PlainBasis, PrincipalBasis
 from gud.config.sections.data import image_size
 from gud.config.sections.section import Name, NonNegative, Section
 from gud.config.sections.validation import Fault
@@ -72,7 +72,7 @@ class Figure4(FigureSection):
             yield ("haar",), f"does not fit images of data.{self.data}: {error}"
 
     def bases(self) -> list[BasisSettings]:
-        return [PlainBasis(name="pca"), PlainBasis(name="pixel"), self.haar]
+        return [PrincipalBasis(name="pca"), PlainBasis(name="pixel"), self.haar]
 
     def sources(self, preset: Preset) -> list[str]:
         mirrored = any(

@@ -57,7 +57,7 @@ def draw_spectrum(basis: Basis, table: pd.DataFrame, name: str) -> Figure:
     first = table.sort_values("rank").head(ROWS * COLUMNS)
     unit = torch.zeros(len(first), len(table), dtype=torch.float64)
     unit[torch.arange(len(first)), torch.from_numpy(first.component.to_numpy(copy=True))] = 1
-    images = basis.inverse(unit).numpy()
+    images = basis.inverse(unit[:, None]).numpy()
     figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     grid = figure.add_gridspec(ROWS, 1 + COLUMNS, width_ratios=[5] + [1] * COLUMNS)
     axis = figure.add_subplot(grid[:, 0])
@@ -70,12 +70,13 @@ def draw_spectrum(basis: Basis, table: pd.DataFrame, name: str) -> Figure:
         panel = figure.add_subplot(grid[row, 1 + column])
         panel.set_axis_off()
         limit = np.abs(image).max()
-        panel.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+        shown = image[0] if len(image) == 1 else np.moveaxis(image / limit + 1, 0, -1) / 2
+        panel.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
         panel.set_title(f"{share:.2g}", fontsize=5.5, pad=1.5)
     small_print(
         figure,
         f"{name}: the {len(first)} components of largest variance of {len(table)}, each on its own "
-        "scale (white is 0), and its share of the variance.",
+        "scale ({'white' if basis.mixed == 1 else 'grey'} is 0), and its share of the variance.",
     )
     return figure
 
