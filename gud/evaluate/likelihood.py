@@ -123,7 +123,8 @@ def image_bound(
     def streams(name: str) -> ImageStreams:
         return ImageStreams(model.device, seed, name, index)
 
-    z = model.representation.encode(dequantise(images, streams("dequantise")))[:, None]
+    components = model.representation.encode(dequantise(images, streams("dequantise")))
+    z = initial_state(components, model.process.k)
     noise = streams("bound")
     with float32_precision(precision):
         bound = variational_bound(

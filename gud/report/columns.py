@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gud.config.jobs import Trained
+from gud.config.sections.processes import process_of
 from gud.report.differences import DIFFERENCE_COLUMNS
 from gud.report.points import LikelihoodPoint, checked_record
 from gud.report.reading import MeasuredQuality, read_scale
@@ -92,8 +93,7 @@ COUNTS = {
 def made_columns(experiment: str, trained: Trained) -> dict[str, Any]:
     """What tells the experiment of a point and its network."""
     model = trained["model"]
-    process = model.get("process", "ou")
-    process = {"name": process} if isinstance(process, str) else process
+    process = process_of(model)
     values = (
         experiment,
         trained["group"],
@@ -102,9 +102,9 @@ def made_columns(experiment: str, trained: Trained) -> dict[str, Any]:
         model["network_space"],
         model["preconditioning"],
         model["schedule"]["gamma_noise"],
-        process["name"],
-        process.get("Gamma", 0.0 if process["name"] == "cld" else math.nan),
-        process.get("matching", math.nan),
+        process.name,
+        process.friction,
+        getattr(process, "matching", math.nan),
     )
     return dict(zip(MADE_COLUMNS, values, strict=True))
 

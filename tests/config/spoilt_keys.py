@@ -55,6 +55,7 @@ ONE_KEY = [
     one("figures.figure4.haar.name", "db2", "haar"),
     one("figures.figure4.haar.levels", 0, "greater than or equal to 1"),
     one("figures.figure4.wavelets.a", 1.0, "less than 1"),
+    one("figures.figure4.process", "brownian", "ou"),
     one("figures.figure6.b", [], "at least 1"),
     one("figures.figure6.b", [0.1, 1.0], "1.0"),
     one("figures.figure7.settings.residual", 1.0, "less than 1"),

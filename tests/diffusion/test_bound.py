@@ -72,7 +72,7 @@ def test_the_estimate_depends_neither_on_the_variances_it_expects_nor_on_the_spe
 
 
 def test_the_times_have_the_density_that_is_said_of_them():
-    draw = _quantiles(COLUMNS, VARIANCE)
+    draw = _quantiles(COLUMNS, PROCESS, VARIANCE)
     uniform = (torch.arange(20000).double() + 0.5) / 20000
     t, density = draw(uniform)
     assert (t.diff() > 0).all() and float(t[0]) >= 0 and float(t[-1]) <= 1

@@ -6,6 +6,7 @@ from figure_tables import LABELS, STAND_IN, drawn, section
 
 from gud.config.sections.bases import HaarBasis, PlainBasis
 from gud.data.statistics import fit, save
+from gud.diffusion.processes import OrnsteinUhlenbeck
 from gud.errors import InputError
 from gud.figures.drawing.draw import draw
 from gud.figures.paper.figure4 import Source
@@ -22,9 +23,14 @@ SETTINGS = {
     "haar": {"name": "haar", "levels": 2},
     "columns_b": B,
     "wavelets": {"a": 0.5, "b": 0.3},
+    "process": "ou",
 }
 BASES = ("pca", "pixel", "haar2")
 TIMES = torch.linspace(0, 1, 33, dtype=torch.float64)
+
+
+def frames(row, image, noise, times):
+    return row.frames(OrnsteinUhlenbeck(), image, noise[None], times)
 
 
 def figure4(**changes):
@@ -73,8 +79,8 @@ def test_row_b_has_the_signal_to_noise_ratio_of_row_a_in_every_component_at_ever
 
     def parts(row):
         """What is left of the image and of the noise, in components: (times, 3, components)."""
-        signal = row.frames(image, torch.zeros_like(noise), TIMES) - mean
-        grain = row.frames(mean, noise, TIMES) - mean
+        signal = frames(row, image, torch.zeros_like(noise), TIMES) - mean
+        grain = frames(row, mean, noise, TIMES) - mean
         return signal.flatten(2) @ rotation.T, grain.flatten(2) @ rotation.T
 
     (signal_a, noise_a), (signal_b, noise_b) = map(parts, rows[:2])
@@ -87,7 +93,7 @@ def test_row_b_has_the_signal_to_noise_ratio_of_row_a_in_every_component_at_ever
 def test_at_time_0_a_row_shows_the_image_but_for_the_noise_of_gamma_min(rows, image, noise, number):
     row = rows[number]
     forward, statistics = row.representation.basis.forward, row.representation.statistics
-    difference = forward(row.frames(image, noise, TIMES)[0] - image).abs()
+    difference = forward(frames(row, image, noise, TIMES)[0] - image).abs()
     grain = np.exp(-3.5) * statistics.variance.sqrt() * forward(noise).abs()
     # 1 - alpha < e^gamma / 2, and gamma <= -7 + log V.
     shrinkage = np.exp(-7) * statistics.variance.clamp(min=1) * forward(image - statistics.mean)
@@ -106,12 +112,12 @@ def test_at_time_1_the_covariance_of_a_row_is_the_priors(rows, statistics, image
     }
     prior = priors.get(number, torch.eye(pixels, dtype=torch.float64))
     row, end = rows[number], torch.ones(1, dtype=torch.float64)
-    still = row.frames(image, torch.zeros_like(image), end)[0]
+    still = frames(row, image, torch.zeros_like(image), end)[0]
     mean = row.representation.statistics.mean
     assert (still - mean).norm() <= 0.1411 * (image - mean).norm()  # sqrt(1 - 0.99^2)
     response = torch.stack(
         [
-            (row.frames(image, unit.view(1, SIZE, SIZE).expand_as(image), end)[0] - still)[0]
+            (frames(row, image, unit.view(1, SIZE, SIZE).expand_as(image), end)[0] - still)[0]
             for unit in torch.eye(pixels, dtype=torch.float64)
         ]
     ).flatten(1)
@@ -122,12 +128,12 @@ def test_at_time_1_the_covariance_of_a_row_is_the_priors(rows, statistics, image
 def test_columns_of_row_c_stay_bitwise_the_same_before_their_start_and_after_their_end(
     rows, image, noise
 ):
-    frames = rows[2].frames(image, noise, TIMES)
+    shown = frames(rows[2], image, noise, TIMES)
     for column in range(SIZE):
         start = B * (SIZE - 1 - column) / (SIZE - 1)
-        for t, frame in zip(TIMES.tolist(), frames, strict=True):
-            same_as_data = torch.equal(frame[..., column], frames[0][..., column])
-            same_as_prior = torch.equal(frame[..., column], frames[-1][..., column])
+        for t, frame in zip(TIMES.tolist(), shown, strict=True):
+            same_as_data = torch.equal(frame[..., column], shown[0][..., column])
+            same_as_prior = torch.equal(frame[..., column], shown[-1][..., column])
             assert same_as_data == (t <= start)
             if abs(t - start - (1 - B)) > 1e-9:
                 assert same_as_prior == (t > start + 1 - B)
@@ -136,7 +142,7 @@ def test_columns_of_row_c_stay_bitwise_the_same_before_their_start_and_after_the
 def test_row_d_is_coarse_when_only_the_finest_wavelets_are_noise(rows, image, noise):
     """At t = a, whatever b, the fine levels have begun and the low-pass array has not."""
     row = rows[3]
-    begun = row.frames(image, noise, torch.tensor([0.0, 0.5], dtype=torch.float64))
+    begun = frames(row, image, noise, torch.tensor([0.0, 0.5], dtype=torch.float64))
     coarse = torch.nn.functional.avg_pool2d(begun, 4)
     torch.testing.assert_close(coarse[1], coarse[0], rtol=0, atol=1e-12)
     assert (begun[1] - begun[0]).abs().max() > 0.01

@@ -8,7 +8,13 @@ from gud.config.sections.bases import PlainBasis
 
 VARIANCE = torch.linspace(3.0, -5.0, 16, dtype=torch.float64).exp()
 OF_PCA = LABELS.model_copy(update={"basis": PlainBasis(name="pca"), "gamma_denoise": -7.0})
-SETTINGS = {"experiment": "white", "a": [0.4, 1.6], "steps": [8, 16], "time_power": 1.0}
+SETTINGS = {
+    "experiment": "white",
+    "a": [0.4, 1.6],
+    "steps": [8, 16],
+    "time_power": 1.0,
+    "process": "ou",
+}
 
 
 def test_exponential_integrators_alone_are_below_one_percent_at_any_number_of_evaluations():

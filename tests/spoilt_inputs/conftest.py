@@ -76,6 +76,7 @@ def preset() -> dict:
             "haar": {"name": "haar", "levels": 2},
             "columns_b": 0.5,
             "wavelets": {"a": 0.5, "b": 0.5},
+            "process": "ou",
         },
         "figure5": {"experiment": "iso", "box": {"a": [0.9, 1.1], "r": [0, 0.1]}},
         "figure6": {"columns": 3, "b": [0.5], "gamma_denoise": -7.0},

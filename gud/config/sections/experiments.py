@@ -168,8 +168,8 @@ def _process_faults(experiment: Experiment) -> Iterator[Fault]:
     sampling, likelihood = experiment.quality.sampling, experiment.nll.settings
     if experiment.quality.grids and not sampling.serves(experiment.process.k):
         yield ("quality", "sampling", "method"), f"= {sampling.method} {where}"
-    if experiment.nll.grids and likelihood.coordinates == "standardised":
-        yield ("nll", "settings", "coordinates"), f"= standardised {where}"
+    if experiment.nll.grids and likelihood.method == "adams":
+        yield ("nll", "settings", "method"), f"= adams {where}"
 
 
 def quality_faults(quality: QualityTask) -> Iterator[Fault]:

@@ -6,10 +6,11 @@ arguments are the section's other keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, model_serializer, model_validator
 
 from gud.config.sections.section import PositiveFloat, Section
 
@@ -22,12 +23,19 @@ class ProcessSection(Section):
 
     numbers: ClassVar[int] = 1
     """In the state of a component."""
+    title: ClassVar[str]
+    """In figures."""
 
     name: str
 
     @property
     def k(self) -> int:
         return self.numbers
+
+    @property
+    def friction(self) -> float:
+        """Gamma, of the position; NaN where there is no such thing."""
+        return math.nan
 
     def build(self) -> Process:
         from gud.diffusion.processes import PROCESSES
@@ -42,6 +50,8 @@ class ProcessSection(Section):
 
 class OrnsteinUhlenbeckSettings(ProcessSection):
     """The variance-preserving process of equation 13."""
+
+    title = "OU"
 
     name: Literal["ou"]
 
@@ -69,24 +79,37 @@ class RecipeSection(ProcessSection):
 class PhaseSpaceSettings(RecipeSection):
     """Phase-space Langevin diffusion; kappa is the initial variance of the momentum over M."""
 
+    title = "PSLD"
+
     name: Literal["psld"]
     Gamma: Annotated[float, Field(ge=0)]
     nu: PositiveFloat
     kappa: PositiveFloat
 
+    @property
+    def friction(self) -> float:
+        return self.Gamma
+
 
 class CriticallyDampedSettings(RecipeSection):
     """Critically damped Langevin diffusion: `psld` with Gamma = 0."""
 
+    title = "CLD"
+
     name: Literal["cld"]
     nu: PositiveFloat
     kappa: PositiveFloat
+
+    @property
+    def friction(self) -> float:
+        return 0.0
 
 
 class ThirdOrderSettings(RecipeSection):
     """Third-order Langevin diffusion."""
 
     numbers = 3
+    title = "third order"
 
     name: Literal["third_order"]
     kappa: PositiveFloat
@@ -94,6 +117,8 @@ class ThirdOrderSettings(RecipeSection):
 
 class AnyRecipeSettings(RecipeSection):
     """Any D, Q and H; `start` holds the initial variances of the auxiliary numbers."""
+
+    title = "recipe"
 
     name: Literal["recipe"]
     D: list[list[float]]
@@ -120,3 +145,11 @@ ProcessSettings = Annotated[
     BeforeValidator(_by_name),
 ]
 PROCESSES: tuple[type[ProcessSection], ...] = get_args(get_args(ProcessSettings)[0])
+BY_NAME = {get_args(section.model_fields["name"].annotation)[0]: section for section in PROCESSES}
+
+
+def process_of(model: Mapping[str, Any]) -> ProcessSection:
+    """The process in a model's settings as recorded; the first records knew of one alone."""
+    recorded = model.get("process", next(iter(BY_NAME)))
+    settings: ProcessSection = TypeAdapter(ProcessSettings).validate_python(recorded)
+    return settings

@@ -35,9 +35,6 @@ def draw_auxiliary(
     starts them (Dockhorn et al. 2022, who average the second part). Equal for k = 1, where there
     are none.
     """
-    correction = z.new_zeros(len(z)).double()
-    if process.k == 1:
-        return z, correction
     spread = beside(z, (0.0, *process.start)).sqrt()
     auxiliary = noise[:, 1:].double()
     entries = z[0, 0].numel() * sum(math.log(2 * math.pi * variance) for variance in process.start)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from gud.diffusion.likelihood.bits import prior_log_prob
+from gud.diffusion.likelihood.coordinates import Components, Standardised
 from gud.diffusion.likelihood.probes import Probes
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State, per_component
@@ -63,12 +64,10 @@ def log_likelihood(
         method: "tsit5" or "dopri5" with adaptive steps, "rk4" with `steps` equal ones; or "adams",
             see `angle_log_likelihood`, which needs `standardise`.
         standardise: variances V_i of the components, shape (components,), to integrate
-            u_i = z_i / s_i(t), s_i^2 = alpha_i^2 V_i + sigma_i^2, in place of z; the flow of
-            independent Gaussian components is then constant, and only what the data add to it
-            costs steps (k = 1).
+            the coordinates of `Standardised` in place of z, for k = 1 u_i = z_i / s_i(t), s_i^2 =
+            alpha_i^2 V_i + sigma_i^2: only what the data add to the flow of independent Gaussian
+            components costs steps.
     """
-    if standardise is not None and process.k != 1:
-        raise InputError(f"standardised coordinates need a process with k = 1, not {process.k}")
     if method == "adams":
         if standardise is None:
             raise InputError("the method adams needs standardised coordinates")
@@ -77,30 +76,25 @@ def log_likelihood(
             denoiser, clock, process, z, probes, tolerance=rtol + atol, steps=steps
         )
     path, size = schedule.path, z[0].numel()
-
-    def squared_scale(state: NoisingState) -> Tensor:
-        if standardise is None:
-            return torch.ones_like(state.gamma)
-        return state.variance(standardise.to(state.gamma))
+    coordinates = Components() if standardise is None else Standardised(process, standardise)
 
     def velocity(state: NoisingState, y: Parts, rows: Rows) -> Parts:
-        u, s2 = y[0], squared_scale(state)
-        s, beta = per_component(s2.sqrt(), u), per_component(process.rate(state), u)
-        rate = per_component(state.beta * (1 - s2) / (2 * s2), u)
+        rate = per_component(process.rate(state), y[0])
         with torch.enable_grad():
-            u = u.detach().requires_grad_()
-            score = process.score(denoiser(s * u, state), state)
-            du = beta * process.flow(s * u, score) / s - rate * u
+            u = y[0].detach().requires_grad_()
+            z = coordinates.z(u, state)
+            score = process.score(denoiser(z, state), state)
+            du = coordinates.velocity(u, rate * process.flow(z, score), state)
             traces = [trace.flatten(1).sum(1) for trace in _diagonals(du, u, probes[:, rows])]
         return du.detach(), torch.stack(traces, 1) / size
 
-    s_start, s_end = (squared_scale(path(z.new_full((len(z),), t))).sqrt() for t in (0.0, 1.0))
-    y = (z / per_component(s_start, z), z.new_zeros(len(z), len(probes)))
+    start, end = (path(z.new_full((len(z),), t)) for t in (0.0, 1.0))
+    y = (coordinates.u(z, start), z.new_zeros(len(z), len(probes)))
     (u, divergence), counts = odeint_along(
         path, velocity, y, 0.0, 1.0, method=method, rtol=rtol, atol=atol, steps=steps
     )
-    prior = prior_log_prob(process, per_component(s_end, z) * u)
-    stretch = (s_end / s_start).log().sum(1) * (size / s_end.shape[1])
+    prior = prior_log_prob(process, coordinates.z(u, end))
+    stretch = (coordinates.log_det(end) - coordinates.log_det(start)) * z.shape[2]
     return LogLikelihood((prior + stretch)[:, None] + divergence.double() * size, counts)
 
 
@@ -127,6 +121,11 @@ def angle_log_likelihood(
         tolerance: largest change by the correction in an adaptive step, in units of u and nats/dim.
         steps: number of equal steps on the clock's path, in place of adaptive ones.
     """
+    if process.k != 1:
+        raise InputError(
+            f"the method adams needs a process with k = 1, not {process.k}, whose Gaussian flow "
+            "turns in the plane of its numbers and stands still in no angle"
+        )
     size = z[0].numel()
 
     def rate(place: Times, y: Parts, rows: Rows) -> Parts:

@@ -1,4 +1,4 @@
-"""The variational lower bound on the density of the data (k = 1)."""
+"""The variational lower bound on the density of the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State
 from gud.diffusion.samplers import Denoiser
 from gud.diffusion.schedules import Schedule
-from gud.errors import InputError
 
 CELLS = 1024
 """Of the table from which times are drawn."""
@@ -38,21 +37,28 @@ def variational_bound(
     The sum, with the signs of -log p, of what the prior and the reconstruction of z at t = 0 cost
     and of the diffusion (Kingma et al. 2021, each component with its own gamma):
 
-        1/2 sum_i (alpha_i(1)^2 z_i^2 + sigma_i(1)^2 - 1 - log sigma_i(1)^2)
+        KL(z(1) given z || prior)
         + 1/2 sum_i (1 + log 2 pi + gamma_i(0))
-        + 1/2 int dt sum_i d gamma_i / dt E (eps_i - eps_hat_i)^2
+        + 1/2 int dt sum_i beta_i E |B^T L_i^-T (eps_i - eps_hat_i)|^2
+
+    with L_i the Cholesky factor of the covariance of z_i(t) given the data, in which auxiliary
+    numbers are marginalised from the start, and gamma_i(0) the noise level of all of z_i(0)
+    (`Process.project`): it is `noise_data` with the density of the reverse SDE in place of the
+    flow's. For Ornstein-Uhlenbeck beta |B^T L^-T eps|^2 = d gamma / dt eps^2. (The floor that a
+    `Recipe` adds to its variances is taken as part of the process.)
 
     The flow needs no such average and no reconstruction, but is the density of p_0 itself. The
     bound is on the density of the model's reverse SDE, which is another one unless the network is
     exact. It depends on the whole path.
 
-    Times have the density of the integral if z were Gaussian, where E (eps_i - eps_hat_i)^2 =
-    cos^2 theta_i, whose integral is sum_i log sin theta_i (see `AngleClock`): then only what the
-    data add to it varies. They lie at equal quantiles, shifted at random.
+    Times have the density of the integral if z were Gaussian. It is then, for every process, what
+    is lost of the information on the data, so that the integral is sum_i log sin theta_i at the
+    noise level of the state (see `AngleClock`): only what the data add to it varies. They lie at
+    equal quantiles, shifted at random.
 
     Args:
         denoiser: predicts eps.
-        z: the data, shape (batch, 1, channels, components).
+        z: the data, and auxiliary numbers of 0, shape (batch, k, channels, components).
         variance: V_i of the components as they are diffused; only the variance of the estimate
             depends on them.
         shifts: uniform in [0, 1), of the times of each replicate and state.
@@ -61,15 +67,11 @@ def variational_bound(
     Returns:
         Independent and unbiased estimates of the bound in nats.
     """
-    if process.k != 1:
-        raise InputError(f"the variational bound needs a process with k = 1, not {process.k}")
     path, channels = schedule.path, z.shape[2]
-    first, last = (path(torch.full((1,), t, dtype=torch.float64)) for t in (0.0, 1.0))
-    alpha, variance_of_noise = (q[0].to(z.device).double() for q in (last.alpha, last.sigma**2))
-    spread = (alpha * z.double()).square() + variance_of_noise - 1 - variance_of_noise.log()
-    start = (1 + math.log(2 * math.pi) + first.gamma).sum() * channels
-    known = (spread.flatten(1).sum(1) + start.to(z.device)) / 2
-    draw_times = _quantiles(path, variance.double())
+    first, last = path(z.new_zeros(1)), path(z.new_ones(len(z)))
+    start = (1 + math.log(2 * math.pi) + process.noise_level(first)).sum() * channels / 2
+    known = process.prior_divergence(z.double(), last) + start
+    draw_times = _quantiles(path, process, variance.double())
     estimates = []
     for shift in shifts:
         total = torch.zeros_like(known)
@@ -77,20 +79,21 @@ def variational_bound(
             t, density = draw_times((number + shift) / times)
             state, eps = path(t), noise()
             error = eps - denoiser(process.perturb(z, state, eps), state)
-            squares = error.double().square().sum((1, 2))
-            total += (state.d_gamma_dt * squares).sum(1) / (2 * density * times)
+            lost = process.divergence_rate(error.double(), state)
+            total += lost.sum(1) / (density * times)
         estimates.append(-known - total)
     return torch.stack(estimates, 1)
 
 
 def _quantiles(
-    path: Schedule, variance: Float64[Tensor, " components"]
+    path: Schedule, process: Process, variance: Float64[Tensor, " components"]
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Maps uniform numbers to times, and their density, constant on each cell of a table."""
     kinks = torch.tensor(path.kinks, dtype=torch.float64, device=variance.device)
     even = torch.linspace(0, 1, CELLS + 1, dtype=torch.float64, device=variance.device)
     edges = torch.cat([even, kinks]).unique()
-    state = NoisingState(path.gamma(edges), path.gamma(edges))
+    gamma = process.noise_level(path(edges))
+    state = NoisingState(gamma, torch.zeros_like(gamma))
     weight = (state.sigma**2 / state.variance(variance)).log().mean(1).diff()
     # A cell in which a Gaussian has nothing to lose is visited all the same.
     weight = weight / weight.sum() + edges.diff() * 1e-3

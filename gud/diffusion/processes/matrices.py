@@ -59,3 +59,15 @@ def inverse_lower(factor: Matrix) -> Matrix:
             known = (factor[:, i, j:i] * inverse[:, j:i, j]).sum(1)
             inverse[:, i, j] = -known / factor[:, i, i]
     return inverse
+
+
+def solve_lower(factor: Matrix, z: State) -> State:
+    """factor^-1 z, component by component, in the states' precision."""
+    factor = factor.to(z)
+    parts: list[Tensor] = []
+    for i in range(factor.shape[1]):
+        rest = z[:, i]
+        for j, known in enumerate(parts):
+            rest = rest - factor[:, i, j, None] * known
+        parts.append(rest / factor[:, i, i, None])
+    return torch.stack(parts, 1)

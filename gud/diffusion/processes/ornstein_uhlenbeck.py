@@ -35,6 +35,14 @@ class OrnsteinUhlenbeck(Process):
     def project(self, z: State, state: NoisingState) -> tuple[Reduced, NoisingState]:
         return z, state
 
+    def noise_level(self, state: NoisingState) -> Float[Tensor, "batch components"]:
+        return state.gamma
+
+    def divergence_rate(
+        self, error: State, state: NoisingState
+    ) -> Float[Tensor, "batch components"]:
+        return state.d_gamma_dt * error.square().sum((1, 2)) / 2
+
     def project_noise(self, noise: State, state: NoisingState) -> Reduced:
         return noise
 

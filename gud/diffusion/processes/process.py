@@ -111,11 +111,14 @@ class Process(ABC):
         """
         signal = self._signal(state)
         snr = signal.square().sum(1)
-        gamma = -snr.log()
-        reduced = NoisingState(gamma, state.d_gamma_dt)
+        reduced = NoisingState(-snr.log(), state.d_gamma_dt)
         dual = apply(self.inverse_factor(state).transpose(1, 2), signal[:, :, None])[:, :, 0]
         weights = dual * (reduced.alpha / snr)[:, None]
         return (weights[:, :, None].to(z) * z).sum(1, keepdim=True), reduced
+
+    def noise_level(self, state: NoisingState) -> Float[Tensor, "batch components"]:
+        """gamma = -log rho^2 of `project`, at which Ornstein-Uhlenbeck would know as much."""
+        return -self._signal(state).square().sum(1).log()
 
     def project_noise(self, noise: State, state: NoisingState) -> Reduced:
         """The part eps_0 of the noise eps that `project` leaves, with k = 1."""
@@ -150,6 +153,29 @@ class Process(ABC):
     def score(self, eps: State, state: NoisingState) -> State:
         """The score -L^-T eps of z(t) from the (predicted) standard noise eps."""
         return -apply(self.inverse_factor(state).transpose(1, 2), eps)
+
+    def divergence_rate(
+        self, error: State, state: NoisingState
+    ) -> Float[Tensor, "batch components"]:
+        """How fast reverse SDEs part whose predictions of the noise differ by an error.
+
+        In nats per unit of time, beta |B^T L^-T error|^2 / 2, summed over channels: the rate of the
+        Kullback-Leibler divergence between the laws of their paths (Girsanov).
+        """
+        departure = linear(rows(np.array(self.diffusion).T), self.score(error, state))
+        return self.rate(state) * departure.square().sum((1, 2)) / 2
+
+    def prior_divergence(self, z0: State, state: NoisingState) -> Float[Tensor, " batch"]:
+        """KL(z(t) given z(0) || prior) in nats.
+
+        (|P^-1/2 m z_0|^2 + |P^-1/2 L|^2 - k - log|det P^-1 L L^T|) / 2 summed over components, P
+        the covariance of the prior and m the transition.
+        """
+        mean = self.whiten_prior(apply(self.transition(state), z0))
+        spread = self.whiten_prior(self.factor(state))
+        volume = spread.diagonal(dim1=1, dim2=2).log().sum(2)
+        cost = spread.square().sum((1, 2)) - self.k - 2 * volume
+        return (mean.square().flatten(1).sum(1) + cost.sum(1) * z0.shape[2]) / 2
 
     def flow(self, z: State, score: State) -> State:
         """Velocity of the probability-flow ODE per unit of the clock, A z - B B^T score / 2."""

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from gud.config.sections.processes import BY_NAME
 from gud.errors import InputError
 from gud.figures.drawing.notes import rows_of
 from gud.figures.drawing.style import BLUE, GREY, VERMILION
@@ -21,13 +22,6 @@ CHOICES = {
     "preconditioning": {"none": "no preconditioning", "gaussian": "Gaussian preconditioning"},
 }
 """What figures call the choices behind a network, besides the prior."""
-PROCESSES = {
-    "ou": "OU",
-    "cld": "CLD",
-    "psld": "PSLD",
-    "third_order": "third order",
-    "recipe": "recipe",
-}
 RANGES = {
     "common": "Both priors over the same range of log SNR.",
     "auto": "Each prior over its own range of log SNR.",
@@ -36,8 +30,9 @@ RANGES = {
 
 def process_name(row: pd.Series) -> str:
     """What figures call the process in a row of a table."""
-    name = PROCESSES[row.process]
-    if row.process == "psld":
+    section = BY_NAME[row.process]
+    name = section.title
+    if "Gamma" in section.model_fields:
         name += rf", $\Gamma = {row.Gamma:g}$"
     return name + (", DSM" if row.matching == "denoising" else "")
 

@@ -93,8 +93,8 @@ class Processes(TableFigureSection):
 
 
 def _over_friction(axis: Axes, standard: pd.DataFrame) -> None:
-    """Gamma on a scale that keeps 0; Ornstein-Uhlenbeck as a band of one standard error."""
-    from gud.figures.drawing.curves import error_bars
+    """Gamma on a scale that keeps 0; processes without it as bands of one standard error."""
+    from gud.figures.drawing.curves import error_bars, process_name
     from gud.figures.drawing.style import OKABE_ITO
 
     rows = standard.dropna(subset="Gamma").sort_values("Gamma")
@@ -104,9 +104,15 @@ def _over_friction(axis: Axes, standard: pd.DataFrame) -> None:
         if len(own):
             label = f"{matching} score matching"
             error_bars(axis, own.Gamma.map(places), own, label=label, color=color, marker="s")
-    for _, row in standard[standard.process == "ou"].iterrows():
+    for _, row in standard[standard.Gamma.isna()].iterrows():
         error = 0.0 if row.fid_stderr != row.fid_stderr else row.fid_stderr
-        axis.axhspan(row.fid - error, row.fid + error, color=OKABE_ITO[0], alpha=0.25, label="OU")
+        axis.axhspan(
+            row.fid - error,
+            row.fid + error,
+            color=OKABE_ITO[0],
+            alpha=0.25,
+            label=process_name(row),
+        )
     axis.set_xticks(range(len(places)), [f"{gamma:g}" for gamma in places])
     axis.set_xlabel(r"friction of the position $\Gamma$")
     axis.legend()

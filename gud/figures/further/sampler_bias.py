@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from gud.config.figures import Labels, VarianceSection
+from gud.config.sections.processes import ProcessSettings
 from gud.config.sections.section import Positive, PositiveFloat
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ class SamplerBias(VarianceSection):
         a: of each column of panels.
         steps: network evaluations.
         time_power: p of s(t).
+        process: of samplers that serve it.
     """
 
     a: Annotated[list[float], Field(min_length=1)]
     steps: Annotated[list[Positive], Field(min_length=2)]
     time_power: PositiveFloat
+    process: ProcessSettings
 
     title = "What samplers themselves do to variances"
     caption = (
@@ -60,7 +63,7 @@ class SamplerBias(VarianceSection):
         axes = figure.subplots(2, len(self.a), sharex=True, sharey=True, squeeze=False)
         for row, whitened in zip(axes, (False, True), strict=True):
             for axis, a in zip(row, self.a, strict=True):
-                for name in CURVES:
+                for name in self.curves():
                     found = self.errors(source, labels, name, a, whitened)
                     axis.plot(self.steps, found, marker="o", markersize=2.5, label=name)
                 axis.axhline(WANTED, color=GREY, linestyle="--", linewidth=0.9)
@@ -80,6 +83,13 @@ class SamplerBias(VarianceSection):
         )
         return figure
 
+    def curves(self) -> list[str]:
+        """The names of those whose sampler serves the process."""
+        from gud.diffusion.samplers import SAMPLERS
+
+        sizes = {name: SAMPLERS[method].sizes for name, (method, _, _) in CURVES.items()}
+        return [name for name, serves in sizes.items() if not serves or self.process.k in serves]
+
     def errors(
         self,
         variance: Float[Tensor, " components"],
@@ -91,7 +101,6 @@ class SamplerBias(VarianceSection):
         """The error of a curve at each number of steps."""
         import torch
 
-        from gud.diffusion.processes import OrnsteinUhlenbeck
         from gud.diffusion.samplers import GRIDS, SAMPLERS, Options
         from gud.diffusion.samplers.bias import sampled_variance
         from gud.diffusion.schedules import Reparametrised, SoftConditioning, gamma_noise_default
@@ -107,7 +116,7 @@ class SamplerBias(VarianceSection):
         for steps in self.steps:
             options = Options(steps, GRIDS[grid], denoise=denoise)
             sampled = sampled_variance(
-                SAMPLERS[method], schedule, OrnsteinUhlenbeck(), diffused.exp(), options
+                SAMPLERS[method], schedule, self.process.build(), diffused.exp(), options
             )
             found.append(float((sampled / diffused.exp() - 1).square().mean().sqrt()))
         return found

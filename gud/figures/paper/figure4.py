@@ -13,6 +13,7 @@ from gud.config.figures import FigureSection, Labels
 from gud.config.paths import data_file, statistics_file
 from gud.config.sections.bases import BasisSettings, HaarBasis, PlainBasis, PrincipalBasis
 from gud.config.sections.data import image_size
+from gud.config.sections.processes import ProcessSettings
 from gud.config.sections.section import Name, NonNegative, Section
 from gud.config.sections.validation import Fault
 from gud.errors import InputError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gud.config.preset import Preset
+    from gud.diffusion.processes import Process
     from gud.diffusion.representation import Representation, Statistics
     from gud.diffusion.schedules import Schedule
 
@@ -54,6 +56,7 @@ class Figure4(FigureSection):
     haar: HaarBasis
     columns_b: Annotated[float, Field(ge=0, lt=1)]
     wavelets: Softness
+    process: ProcessSettings
 
     title = "Figure 4: the forward process under four schedules"
     caption = (
@@ -105,14 +108,17 @@ class Figure4(FigureSection):
 
         image = self.shown_image(source)
         check_statistics(source, image)
-        noise = Stream("cpu", self.seed, "figure4").normal(image.shape).double()
+        process = self.process.build()
+        noise = Stream("cpu", self.seed, "figure4").normal((process.k, *image.shape)).double()
         t = torch.linspace(0, 1, self.times, dtype=torch.float64)
         rows = self.rows(source)
         layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
         figure = Figure(figsize=(WIDTH, 0.6 + 5.5 / self.times * len(rows)), layout=layout)
         axes = figure.subplots(len(rows), self.times)
         for line, row in zip(axes, rows, strict=True):
-            for axis, frame in zip(line, quantise(row.frames(image, noise, t)), strict=True):
+            for axis, frame in zip(
+                line, quantise(row.frames(process, image, noise, t)), strict=True
+            ):
                 axis.imshow(frame.permute(1, 2, 0).numpy(), interpolation="nearest")
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set(visible=False)
@@ -190,22 +196,24 @@ class Row:
 
     def frames(
         self,
+        process: Process,
         image: Float[Tensor, "3 height width"],
-        noise: Float[Tensor, "3 height width"],
+        noise: Float[Tensor, "k 3 height width"],
         t: Float[Tensor, " times"],
     ) -> Float[Tensor, "times 3 height width"]:
         """The noised image U^T S chi(t) + mean at each time, equation 13.
 
         Args:
+            process: of whose k numbers a component the first is chi.
             image: phi in [-1, 1].
             noise: white, the same at all times; its components are U noise.
         """
-        from gud.diffusion.processes import OrnsteinUhlenbeck
+        from gud.training.loss import initial_state
 
-        start = self.representation.encode(image[None])
-        components = self.representation.basis.forward(noise[None])
-        data, grain = (z.expand(len(t), 1, *z.shape[1:]) for z in (start, components))
-        noised = OrnsteinUhlenbeck().perturb(data, self.schedule(t), grain)
+        start = initial_state(self.representation.encode(image[None]), process.k)
+        components = self.representation.basis.forward(noise)[None]
+        data, grain = (z.expand(len(t), *z.shape[1:]) for z in (start, components))
+        noised = process.perturb(data, self.schedule(t), grain)
         return self.representation.decode(noised[:, 0])
 
 

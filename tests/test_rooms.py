@@ -1,0 +1,45 @@
+"""What the rooms of the package know of each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from gud.config.sections.processes import BY_NAME
+from gud.diffusion.processes import PROCESSES
+
+PACKAGE = Path(__file__).parents[1] / "gud"
+AT_HOME = ("diffusion/processes/", "config/sections/processes.py")
+"""Where processes are written, and where presets name them."""
+EXPORTED = ("__init__.py", "api.py")
+"""What users import, and the default of a function of theirs."""
+STRANGERS = sorted(
+    path.relative_to(PACKAGE).as_posix()
+    for path in PACKAGE.rglob("*.py")
+    if not path.relative_to(PACKAGE).as_posix().startswith((*AT_HOME, *EXPORTED))
+)
+MEMBERS = {process.__name__ for process in PROCESSES.values()}
+SECTIONS = {section.__name__ for section in BY_NAME.values()}
+
+
+def names(path):
+    """Imported names, attributes and strings of a module."""
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text())):
+        match node:
+            case ast.ImportFrom():
+                yield from (alias.name for alias in node.names)
+            case ast.Attribute():
+                yield node.attr
+            case ast.Constant(value=str(text)):
+                yield text
+
+
+def test_the_processes_are_told_from_others_by_their_names():
+    assert len(STRANGERS) > 150
+    assert {"OrnsteinUhlenbeck", "PhaseSpaceLangevin"} <= MEMBERS
+    assert set(names("diffusion/processes/__init__.py")) >= MEMBERS
+
+
+@pytest.mark.parametrize("path", STRANGERS)
+def test_no_module_outside_the_room_of_processes_names_one(path):
+    assert not set(names(path)) & (MEMBERS | SECTIONS | PROCESSES.keys() - {"recipe"})
