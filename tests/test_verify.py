@@ -22,7 +22,7 @@ from gud.provenance import read_record, record_path
 
 pytestmark = pytest.mark.slow
 
-ABSENT = {"strips", "reconstructions", "inpainted", "classifier", "guided"}
+ABSENT = {"strips", "reconstructions", "inpainted", "classifier", "guided", "guided shares"}
 """Kinds of artefacts that the preset `tiny` makes none of."""
 
 

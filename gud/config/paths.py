@@ -112,3 +112,11 @@ def log_file(artefact: str) -> str:
 
 def training_log(experiment: str) -> str:
     return f"logs/{experiment}/train.log"
+
+
+def classifier_file(experiment: str, classifier: str) -> str:
+    return f"{experiment}/classifiers/{classifier}/model.safetensors"
+
+
+def classifier_log(experiment: str, classifier: str) -> str:
+    return f"logs/{experiment}/classifiers/{classifier}.log"

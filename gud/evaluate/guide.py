@@ -3,7 +3,8 @@
 An artefact holds 8-bit `guided` (images, classes, channels, height, width) and `unguided` (images,
 channels, height, width), the class that the judge takes each for, `assigned` (images, classes) and
 `assigned_unguided` (images,), and the `accuracy` of the judge on as many test images as were
-`tested`. Image n of every class, and of none, is drawn from the same random numbers.
+`tested`. Image n of every class, and of none, is drawn from the same random numbers. Beside it lies
+a table of the shares that are taken for the class asked for, with the suffix .csv.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ from gud.diffusion.dequantisation import dequantise
 from gud.errors import InputError
 from gud.evaluate.samples import draw_images
 from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.evaluate.shares import shares_table
 from gud.model import Model, load
-from gud.provenance import write_arrays, write_record
+from gud.provenance import atomic, write_arrays, write_records
 from gud.randomness import ImageStreams
 from gud.training.loss import initial_state
 
@@ -130,7 +132,7 @@ def guide_images(
     out: Path,
     device: torch.device,
 ) -> None:
-    """Samples of each class by the model in a file, with their record.
+    """Samples of each class by the model in a file, and their shares, with their records.
 
     Args:
         classifiers: the files of the guide and of the judge.
@@ -166,9 +168,13 @@ def guide_images(
     blocks = torch.arange(len(test)).split(sampling.batch_size)
     told = np.concatenate([judged(test[block], block.tolist()) for block in blocks])
     accuracy = np.array(float((told == labels.numpy()).mean()))
-    write_arrays(out, accuracy=accuracy, tested=np.array(len(test)), **arrays)
-    write_record(
-        out,
+    arrays |= {"accuracy": accuracy, "tested": np.array(len(test))}
+    write_arrays(out, **arrays)
+    table = out.with_suffix(".csv")
+    with atomic(table) as temporary:
+        shares_table(arrays, classes, job.guidance.scale).to_csv(temporary, index=False)
+    write_records(
+        [out, table],
         inputs=files,
         parts=shards.paths,
         settings=settings,

@@ -26,16 +26,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import get_args
 
 import click
 import numpy as np
 
 from gud.cli import File, NamedPreset, preset_argument
 from gud.config import inputs, paths
+from gud.config.conditional import ClassifierName
 from gud.config.jobs import Evaluation, applications, batches_in_job, evaluations
 from gud.config.preset import Preset
 from gud.config.sections.data import archive_names
-from gud.config.sections.experiments import Experiment
+from gud.config.sections.evaluation import ConditionalSettings
 from gud.config.sections.model import TrainingSettings
 from gud.errors import InputError
 from gud.planning.finished import DAMAGED
@@ -122,17 +124,14 @@ def last_row(table: Path, training: TrainingSettings) -> tuple[int, str, str]:
     return step, f"loss {loss:.4g}, {rate:.4g} images/s, ", f"{left} left, "
 
 
-def training_row(name: str, experiment: Experiment, results: Path, now: float) -> Row:
-    """The training of one experiment."""
-    log, model, table = (
-        results / of(name) for of in (paths.training_log, paths.model_file, paths.history_file)
-    )
-    steps, folder = experiment.training.steps, model.with_name(paths.CHECKPOINTS)
-    lock = folder / "lock"
-    step, course, left = last_row(table, experiment.training)
+def training_row(what: str, training: TrainingSettings, model: Path, log: Path, now: float) -> Row:
+    """The training of a model that is to lie in a file, and says what it does in a log."""
+    table, folder = model.with_name(paths.HISTORY), model.with_name(paths.CHECKPOINTS)
+    steps, lock = training.steps, folder / "lock"
+    step, course, left = last_row(table, training)
 
     def row(state: str, evidence: str, done: int = step) -> Row:
-        return Row(f"{name} training", state, done, steps, evidence)
+        return Row(what, state, done, steps, evidence)
 
     if model.exists():
         return row("finished", f"{course}model {span(latest_age([model], now) or 0.0)} old", steps)
@@ -252,7 +251,8 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
     yield artefacts_row("data", sources, now)
     for name, experiment in preset.experiments.items():
         if experiment.weights_of is None:
-            yield training_row(name, experiment, results, now)
+            model, log = results / paths.model_file(name), results / paths.training_log(name)
+            yield training_row(f"{name} training", experiment.training, model, log, now)
         for evaluation in evaluations(preset):
             if evaluation.experiment == name and evaluation.points:
                 batches, made = batches_in_job(preset, evaluation.name), evaluation.name
@@ -262,6 +262,15 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
                     files = [paths.point_file(name, folder, p, "json") for p in evaluation.points]
                     yield from artefacts(f"{name} {folder}", files)
         for figure in applications(preset, name):
+            if isinstance(figure.settings, ConditionalSettings):
+                for classifier in get_args(ClassifierName):
+                    yield training_row(
+                        f"{name} {classifier} training",
+                        figure.settings.classifier.training,
+                        results / paths.classifier_file(name, classifier),
+                        results / paths.classifier_log(name, classifier),
+                        now,
+                    )
             yield from artefacts(f"{name} {figure.made}", figure.sources(preset))
     yield from artefacts("tables", inputs.all_tables(preset))
     yield from artefacts("figures", inputs.figures(preset, "summary"))

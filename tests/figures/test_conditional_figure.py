@@ -9,8 +9,9 @@ from gud.config.sections.data import class_count
 from gud.data.sources.cifar10 import CLASSES
 from gud.data.sources.patches import PHOTOGRAPHS
 from gud.errors import InputError
+from gud.evaluate.shares import mean_share, share, shares_table
 from gud.figures.drawing.images import picture
-from gud.figures.further.conditional import Source, mean_share, share
+from gud.figures.further.conditional import Source
 
 SETTINGS = yaml.safe_load((ROOT / "config/demo_psld.yaml").read_text())["figures"]["conditional"]
 SIZE, NAMES = 8, ("flower", "rocket", "cat")
@@ -34,7 +35,21 @@ def arrays():
 def test_shares_and_their_errors():
     assert share(np.array([True, True, False, False])) == pytest.approx((0.5, np.sqrt(1 / 12)))
     each = np.array([1, 2, 2, 2, 2]) / 3
-    assert mean_share(arrays()) == pytest.approx((9 / 15, each.std(ddof=1) / np.sqrt(5)))
+    mean = 9 / 15, each.std(ddof=1) / np.sqrt(5)
+    assert mean_share(arrays()["assigned"]) == pytest.approx(mean)
+
+
+def test_the_table_says_what_the_figure_says():
+    table = shares_table(arrays(), NAMES, 2.0).set_index("class")
+    assert list(table.index) == [*NAMES, "all"]
+    flower, whole = table.loc["flower"], table.loc["all"]
+    assert (flower.guided_share, flower.unguided_share) == pytest.approx((0.8, 0.4))
+    assert (flower.guided_share_stderr, flower.unguided_share_stderr) == pytest.approx(
+        (0.2, np.sqrt(0.06))
+    )
+    assert (whole.guided_share, whole.unguided_share) == pytest.approx((0.6, 1 / 3))
+    assert set(table.samples) == {5} and set(table.scale) == {2.0}
+    assert set(table.judge_accuracy) == {0.75} and set(table.judge_images) == {1200}
 
 
 def test_a_row_is_a_class_and_the_first_is_of_none():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import gud
-from presets import tiny_preset
+from presets import ROOT, tiny_preset
 
 from gud.config.jobs import get_evaluation
 from gud.config.preset import load_preset
@@ -235,6 +235,29 @@ def test_a_lock_is_held_by_nobody_once_it_was_tried(tmp_path):
     assert watch.lock_holder(tmp_path / "lock") == (None, True)
     with open(tmp_path / "lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_the_trainings_of_classifiers_are_told_like_those_of_networks(tmp_path):
+    preset = load_preset(ROOT / "config/demo_psld.yaml")
+
+    def rows():
+        found = {row.what: row for row in watch.observe(preset, tmp_path, time.time())}
+        return [found[f"psld_001 {name} training"] for name in ("guide", "judge")]
+
+    assert [(row.state, row.planned) for row in rows()] == [("waiting", 400)] * 2
+    guide, judge = (tmp_path / f"psld_001/classifiers/{name}" for name in ("guide", "judge"))
+    for folder in (guide, judge):
+        folder.mkdir(parents=True)
+        columns = "step,loss,images_per_second,seconds"
+        (folder / "training.csv").write_text(f"{columns}\n20,1.5,640,2\n")
+    (guide / "model.safetensors").touch()
+    log = tmp_path / "logs/psld_001/classifiers/judge.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("error: the loss is not finite\n")
+    finished, failed = rows()
+    assert (finished.state, finished.done) == ("finished", 400)
+    assert (failed.state, failed.done) == ("failed", 20)
+    assert "loss 1.5" in failed.evidence and "the loss is not finite" in failed.evidence
 
 
 def test_it_repeats_while_something_is_unfinished(run):

@@ -15,6 +15,7 @@ import of_figures
 import of_models
 import of_plans
 import of_reports
+import pandas as pd
 import pytest
 from commands import gud
 from spoiling import ANY, JSON, forge, ways
@@ -163,7 +164,25 @@ def test_what_single_figures_show_passes_the_checks_of_its_kind_until_it_is_alte
             assert (verdict.kind, str(verdict)[:4]) == (kind, "pass"), str(verdict)
             with np.load(path) as arrays:
                 np.savez(path, **dict(arrays) | {name: arrays[name][::-1]})
-            record = read_record(path) | {"sha256": sha256(path)}
-            record["record_sha256"] = record_digest(record)
-            record_path(path).write_text(json.dumps(record))
+            record_again(path)
             assert key in str(judge(path, run))
+
+
+def test_the_shares_of_guided_samples_pass_their_checks_until_one_is_altered(root):
+    preset = NamedPreset(root / "tiny.yaml", load_preset(root / "tiny.yaml"))
+    path = root / f"iso/guided/{A}.csv"
+    with running(preset, root) as run:
+        verdict = judge(path, run)
+        assert (verdict.kind, str(verdict)[:4]) == ("guided shares", "pass"), str(verdict)
+        shares = pd.read_csv(path)
+        shares.loc[0, "guided_share"] += 0.1
+        shares.to_csv(path, index=False)
+        record_again(path)
+        assert "its shares of guided samples are those of the samples" in str(judge(path, run))
+
+
+def record_again(path):
+    """The record of an altered file, as if it had been made so."""
+    record = read_record(path) | {"sha256": sha256(path)}
+    record["record_sha256"] = record_digest(record)
+    record_path(path).write_text(json.dumps(record))

@@ -83,7 +83,13 @@ rule guide:
         judge="<results>/{preset}/{experiment}/classifiers/judge/model.safetensors",
         data=files(inputs.data),
     output:
-        "<results>/{preset}/{experiment}/guided/{point}.npz",
+        samples="<results>/{preset}/{experiment}/guided/{point}.npz",
+        shares=report(
+            "<results>/{preset}/{experiment}/guided/{point}.csv",
+            caption="../report/shares.rst",
+            category="{preset}",
+            subcategory="Tables",
+        ),
     log:
         "<results>/{preset}/logs/{experiment}/guided/{point}.log",
     benchmark:
@@ -102,4 +108,4 @@ rule guide:
         "python -m gud --log {log:q} guide --preset {params.preset:q}"
         " --experiment {wildcards.experiment} --point {wildcards.point}"
         " --model {input.model:q} --guide {input.guide:q} --judge {input.judge:q}"
-        " --data {input.data:q} --out {output:q}"
+        " --data {input.data:q} --out {output.samples:q}"

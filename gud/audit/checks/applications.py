@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from gud.audit.checks.check import Artefact, Check, kind, prescribed
+from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
 from gud.audit.checks.evaluation import POINT, finite, joins_shards, read_arrays
 from gud.audit.checks.training import EXPERIMENT, averaged, held_statistics
 from gud.classifier import load_classifier
@@ -15,6 +16,10 @@ from gud.config.conditional import ClassifierName, classifier_job, guidance_job,
 from gud.config.jobs import reconstruction_job, strip_job
 from gud.data import datasets
 from gud.errors import InputError
+from gud.evaluate.shares import COLUMNS
+
+EXACT = 1e-9
+"""Of what is computed again from the same numbers."""
 
 
 @kind("strips", rf"{EXPERIMENT}/(?P<quantity>strips)/{POINT}\.npz")
@@ -89,6 +94,42 @@ def guided(artefact: Artefact) -> Iterator[Check]:
     yield Check("a share of test images is told right", 0 <= float(arrays["accuracy"]) <= 1)
     yield from joins_shards(artefact, arrays)
     yield of_job(artefact, guidance_job)
+
+
+@kind("guided shares", rf"{EXPERIMENT}/(?P<quantity>guided)/{POINT}\.csv")
+def shares(artefact: Artefact) -> Iterator[Check]:
+    table = pd.read_csv(artefact.path).set_index("class")
+    samples = artefact.path.with_suffix(".npz")
+    missing = [name for name in COLUMNS[1:] if name not in table]
+    yield Check(f"it has the columns {', '.join(COLUMNS)}", not missing, ", ".join(missing))
+    yield of_job(artefact, guidance_job)
+    if missing or not samples.is_file():
+        return
+    arrays = read_arrays(samples)
+    assigned, unguided = arrays["assigned"], arrays["assigned_unguided"]
+    count, classes = assigned.shape
+    yield Check("it has a row for each class, and one for all", len(table) == classes + 1)
+    if len(table) != classes + 1:
+        return
+    right = assigned == np.arange(classes)
+    guided = np.append(right.sum(0), right.sum() / classes) / count
+    drawn = np.append(np.bincount(unguided, minlength=classes) / count, 1 / classes)
+    yield near(
+        "its shares of guided samples are those of the samples",
+        table.guided_share,
+        guided,
+        atol=EXACT,
+    )
+    yield near("its shares of unguided samples are theirs", table.unguided_share, drawn, atol=EXACT)
+    spread = np.append(guided[:-1] * (1 - guided[:-1]), right.mean(1).var())
+    errors = np.sqrt(spread / max(count - 1, 1))
+    errors[-1] = errors[-1] if count > 1 else np.nan
+    yield near("its standard errors are theirs", table.guided_share_stderr, errors, atol=EXACT)
+    told = table[["samples", "judge_accuracy", "judge_images"]].drop_duplicates().to_numpy()
+    stated = [[count, float(arrays["accuracy"]), int(arrays["tested"])]]
+    yield near(
+        "its counts and the judge's accuracy are those of the samples", told, stated, atol=EXACT
+    )
 
 
 def of_job(artefact: Artefact, job: Any) -> Check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from gud.config.sections.validation import Fault
 from gud.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
     from gud.config.preset import Preset
@@ -133,35 +131,20 @@ class Conditional(ApplicationSection):
         return figure
 
 
-def share(hits: np.ndarray) -> tuple[float, float]:
-    """The share of what is true, and its standard error."""
-    mean = float(hits.mean())
-    return mean, math.sqrt(mean * (1 - mean) / max(len(hits) - 1, 1))
-
-
-def mean_share(arrays: Arrays) -> tuple[float, float]:
-    """The share of guided samples that are assigned to the class asked for, over all classes.
-
-    Its standard error is that over the images: samples of one number share their random numbers.
-    """
-    import numpy as np
-
-    assigned = arrays["assigned"]
-    each = (assigned == np.arange(assigned.shape[1])).mean(1)
-    error = each.std(ddof=1) / math.sqrt(len(each)) if len(each) > 1 else math.nan
-    return float(each.mean()), float(error)
-
-
 def _shares(arrays: Arrays, number: int) -> str:
     """The shares of guided and of unguided samples that are assigned to a class."""
+    from gud.evaluate.shares import share
+
     pairs = (arrays["assigned"][:, number], arrays["assigned_unguided"])
     guided, unguided = (share(found == number) for found in pairs)
     return f"{guided[0]:.2f} ± {guided[1]:.2f} ({unguided[0]:.2f} ± {unguided[1]:.2f})"
 
 
 def _note(source: Source, settings: ConditionalSettings) -> str:
+    from gud.evaluate.shares import mean_share
+
     arrays, classes = source.arrays, len(source.classes)
-    mean, error = mean_share(arrays)
+    mean, error = mean_share(arrays["assigned"])
     return (
         f"At the left of a row the share of guided samples, and in brackets of unguided ones, that "
         f"a classifier of another seed assigns to the class, of {len(arrays['guided'])} samples "
