@@ -28,6 +28,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "spectrum": ("gud.figures.pictures.spectrum", "Show variances and components of a basis."),
         "train": ("gud.training.run", "Train the network of an experiment."),
         "course": ("gud.figures.pictures.course", "Show the course of a training."),
+        "search": ("gud.evaluate.search", "Find a path of one's own, on training images."),
         "evaluate": ("gud.evaluate.run", "Compute likelihoods or samples in shards."),
         "join": ("gud.evaluate.join", "Join the shards of one point."),
         "likelihoods": (

@@ -27,11 +27,11 @@ def tiny_preset():
     experiments, figures = preset["experiments"], preset["figures"]
     for name in ("columns_b03", "columns_b05", "wavelets", "large", "without_preconditioning"):
         del experiments[name]
-    for name in ("whitened_isotropic", "whitened_matching"):
+    for name in ("whitened_isotropic", "whitened_matching", "free_path"):
         del experiments[name]
     for name in ("a_scan_isotropic", "a_scan_matching"):
         del experiments[name]["seeds"]
-    for name in ("figure4", "figure7", "figure8", "figure9", "wavelets", "columns"):
+    for name in ("figure1", "figure4", "figure7", "figure8", "figure9", "wavelets", "columns"):
         del figures[name]
     del figures["prior_and_input"]
     preset["quick"] = ["figure2"]

@@ -23,6 +23,7 @@ from gud.provenance import read_record, record_path
 pytestmark = pytest.mark.slow
 
 ABSENT = {"strips", "reconstructions", "inpainted", "classifier", "guided", "guided shares"}
+ABSENT |= {"path"}
 """Kinds of artefacts that the preset `tiny` makes none of."""
 
 

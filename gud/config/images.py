@@ -23,6 +23,9 @@ def images_needed(preset: Preset, data: str) -> Needed:
         where, metric = f"experiments.{name}", experiment.quality.metric
         if experiment.nll.grids:
             needed[f"{where}.nll.settings.images"] = ("test", experiment.nll.settings.images)
+        if experiment.search:
+            number = experiment.search.images + experiment.search.batch_size
+            needed[f"{where}.search"] = ("train", number)
         if experiment.quality.grids:
             number = metric.reference_images or 2
             needed[f"{where}.quality.metric.reference_images"] = (metric.reference, number)

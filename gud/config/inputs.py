@@ -9,6 +9,7 @@ from gud.config.jobs import (
     get_data,
     get_evaluation,
     get_experiment,
+    model_of,
     network_of,
 )
 from gud.config.preset import Preset
@@ -37,7 +38,12 @@ def statistics(preset: Preset, experiment: str) -> str:
 
 
 def model(preset: Preset, experiment: str) -> str:
-    """The network that is evaluated for an experiment."""
+    """What is evaluated for an experiment."""
+    return model_of(preset, experiment)
+
+
+def searched(preset: Preset, experiment: str) -> str:
+    """The network for which a path is searched."""
     return paths.model_file(network_of(preset, experiment))
 
 

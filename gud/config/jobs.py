@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar
 
 from gud.config.figures import ApplicationSection, Labels
+from gud.config.paths import model_file, path_file
 from gud.config.preset import Preset
 from gud.config.sections.data import Data
 from gud.config.sections.evaluation import (
     Likelihood,
+    PathSearch,
     Ranges,
     ReconstructionSettings,
     Sampling,
@@ -21,6 +23,7 @@ from gud.config.sections.evaluation import (
 from gud.config.sections.experiments import MOST_BATCHES, Experiment
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, parameters_of_point, point_name, points
+from gud.config.sections.schedules import FreePath
 from gud.config.sections.section import Name, Parameters, Section
 from gud.errors import InputError
 
@@ -54,6 +57,15 @@ class ReconstructionJob(Section):
     reconstruction: ReconstructionSettings
 
 
+class SearchJob(Section):
+    """The search for the path of an experiment."""
+
+    experiment: Name
+    schedule: FreePath
+    search: PathSearch
+    seed: int
+
+
 class Trained(TypedDict):
     """What made a model, for whose group: tables tell of it, and tell by it what compares."""
 
@@ -70,7 +82,7 @@ class Evaluation:
 
     Args:
         experiment: its name.
-        network: the experiment whose network is evaluated, see `network_of`.
+        model: the file of what is evaluated, see `model_of`.
         trained: what made its model, see `trained`.
         seed: of all random draws.
         name: of the quantity and its folder: `nll`, `samples`, `samples-SAMPLER` or
@@ -80,7 +92,7 @@ class Evaluation:
     """
 
     experiment: str
-    network: str
+    model: str
     trained: Trained
     seed: int
     name: str
@@ -157,6 +169,13 @@ def network_of(preset: Preset, experiment: str) -> str:
     return get_experiment(preset, experiment).weights_of or experiment
 
 
+def model_of(preset: Preset, experiment: str) -> str:
+    """The file of what is evaluated for an experiment: a network, with a path that was found."""
+    if isinstance(get_experiment(preset, experiment).schedule, FreePath):
+        return path_file(experiment)
+    return model_file(network_of(preset, experiment))
+
+
 def get_data(preset: Preset, name: str) -> Data:
     """The data set of that name; `InputError` if there is none."""
     if name not in preset.data:
@@ -182,6 +201,18 @@ def training_job(preset: Preset, name: str) -> TrainingJob:
     model = ModelSettings(**{key: getattr(experiment, key) for key in ModelSettings.model_fields})
     training = experiment.training
     return TrainingJob(experiment=name, model=model, training=training, seed=experiment.seed)
+
+
+def search_job(preset: Preset, name: str) -> SearchJob:
+    """The search for a path; `InputError` if the experiment's schedule is of another family."""
+    experiment = get_experiment(preset, name)
+    if not isinstance(experiment.schedule, FreePath) or experiment.search is None:
+        raise InputError(
+            f"experiment {name} has schedule {experiment.schedule.name}, whose paths are not "
+            "searched: only those of schedule free are"
+        )
+    schedule, search = experiment.schedule, experiment.search
+    return SearchJob(experiment=name, schedule=schedule, search=search, seed=preset.seed)
 
 
 def strip_job(preset: Preset, name: str, point: str) -> StripJob:
@@ -238,8 +269,8 @@ def evaluations(preset: Preset) -> Iterator[Evaluation]:
             if name in figure.shown():
                 asked += [(key, *samples) for key, samples in figure.samples(experiment).items()]
         for quantity, grids, settings in asked:
-            made, network = trained(preset, name), network_of(preset, name)
-            yield Evaluation(name, network, made, preset.seed, quantity, points(grids), settings)
+            made, model = trained(preset, name), model_of(preset, name)
+            yield Evaluation(name, model, made, preset.seed, quantity, points(grids), settings)
 
 
 def get_evaluation(preset: Preset, experiment: str, quantity: str) -> Evaluation:

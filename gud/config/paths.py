@@ -40,6 +40,11 @@ def model_file(experiment: str) -> str:
     return f"{experiment}/model.safetensors"
 
 
+def path_file(experiment: str) -> str:
+    """The network of another experiment with the path that was found for this one."""
+    return f"{experiment}/path.safetensors"
+
+
 def history_file(experiment: str) -> str:
     return f"{experiment}/{HISTORY}"
 

@@ -152,6 +152,7 @@ def faults(preset: Preset) -> Iterator[Fault]:
         data, gpus = preset.data[experiment.data], preset.compute.train_gpu
         for keys, what in experiment_faults(experiment, data, gpus):
             yield ("experiments", name, *keys), what
+    for name in preset.experiments:
         for keys, what in weights_faults(name, preset.experiments):
             yield ("experiments", name, *keys), what
     yield from _component_faults(preset)

@@ -21,6 +21,7 @@ from gud.config.jobs import (
     get_evaluation,
     get_experiment,
     reconstruction_job,
+    search_job,
     strip_job,
     training_job,
 )
@@ -52,6 +53,10 @@ def training(preset: Preset, experiment: str) -> str:
 
 def classifier(preset: Preset, experiment: str, classifier: ClassifierName) -> str:
     return classifier_job(preset, experiment, classifier).model_dump_json()
+
+
+def search(preset: Preset, experiment: str) -> str:
+    return search_job(preset, experiment).model_dump_json()
 
 
 def point(preset: Preset, experiment: str, quantity: str, point: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -126,7 +127,7 @@ def image_bound(
     components = model.representation.encode(dequantise(images, streams("dequantise")))
     z = initial_state(components, model.process.k)
     noise = streams("bound")
-    with float32_precision(precision):
+    with float32_precision(precision), torch.no_grad():
         bound = variational_bound(
             model.eps,
             schedule,

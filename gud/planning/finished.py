@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from gud.config.jobs import Evaluation, evaluations
-from gud.config.paths import history_file, job_file, model_file, table_file
+from gud.config.paths import history_file, job_file, table_file
 from gud.config.preset import Preset
 from gud.config.sections.evaluation import Likelihood
 from gud.config.sections.experiments import Experiment
@@ -70,7 +70,7 @@ def finished_shards(results: Path, evaluation: Evaluation) -> Finished | None:
             record = read_record(receipt)
             asked = record["settings"]["points"].items()
             same = all(settings == evaluation.record(point) for point, settings in asked)
-            model = read_record(results / model_file(evaluation.network))["sha256"]
+            model = read_record(results / evaluation.model)["sha256"]
             if not same or model not in record["inputs"].values():
                 continue
             for name in json.loads(receipt.read_text()):

@@ -177,7 +177,7 @@ def quantity_row(evaluation: Evaluation, batches: int, results: Path, now: float
         for name, job in jobs.items()
     }
     planned = sum(map(len, shards.values()))
-    made = written(results / paths.model_file(evaluation.network))
+    made = written(results / evaluation.model)
     there = {
         path: time for job in shards.values() for path in job if (time := written(path)) is not None
     }
@@ -253,6 +253,8 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
         if experiment.weights_of is None:
             model, log = results / paths.model_file(name), results / paths.training_log(name)
             yield training_row(f"{name} training", experiment.training, model, log, now)
+        if experiment.search:
+            yield from artefacts(f"{name} path", [paths.path_file(name)])
         for evaluation in evaluations(preset):
             if evaluation.experiment == name and evaluation.points:
                 batches, made = batches_in_job(preset, evaluation.name), evaluation.name

@@ -15,6 +15,7 @@ from gud.config.sections.evaluation import (
     ConditionalSettings,
     InpaintingSettings,
     Likelihood,
+    PathSearch,
     ReconstructionSettings,
     StripSettings,
 )
@@ -110,6 +111,8 @@ def planned(
     for name, experiment in preset.experiments.items():
         if experiment.weights_of is None:
             yield training_work(preset, name, costs[name])
+        if experiment.search:
+            yield search_work(name, experiment.search)
         for evaluation in asked[name]:
             if evaluation.points:
                 finished = found.get((name, stage_of(evaluation)))
@@ -139,6 +142,14 @@ def training_work(preset: Preset, name: str, cost: Cost) -> Work:
         disk_bytes=disk,
         memory_bytes=memory(cost, together(preset, experiment), COPIES),
     )
+
+
+def search_work(name: str, search: PathSearch) -> Work:
+    """The search for a path, and the bound along two paths on further images."""
+    searched = search.steps * search.batch_size
+    compared = 2 * search.images * BOUND_REPLICATES * search.times
+    images = searched + search.images
+    return Work(name, "search", 1, 1, images, forward=searched + compared, backward=searched)
 
 
 def evaluation_work(

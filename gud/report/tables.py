@@ -80,7 +80,8 @@ def tabulate(
     network_space and preconditioning. It is empty where there is no such experiment.
 
     `nll_minus_reference` is the difference to a reference, another experiment on the same test
-    images, at the same point or at its only one; `bound_minus_reference` that of the bounds.
+    images, at the same point or at its only one, or of another schedule at its best;
+    `bound_minus_reference` that of the bounds.
 
     A `_stderr` is the standard error of its number, a `_band` the half-width of the 95 % band that
     holds for the differences of all points of an experiment at once (`uncertainty.band_factor`), so

@@ -45,7 +45,7 @@ def test_it_is_evaluated_from_the_network_of_the_other(load):
     assert network_of(preset, SHARING) == network_of(preset, SOURCE) == SOURCE
     assert inputs.evaluated(preset, SHARING, "samples") == [f"{SOURCE}/model.safetensors"]
     evaluation = get_evaluation(preset, SHARING, "samples")
-    assert (evaluation.experiment, evaluation.network) == (SHARING, SOURCE)
+    assert (evaluation.experiment, evaluation.model) == (SHARING, f"{SOURCE}/model.safetensors")
     of_source = get_evaluation(preset, SOURCE, "samples").trained
     assert evaluation.trained == of_source | {"group": SHARING}
     wanted = [file for file in inputs.targets(preset, "summary") if file.endswith("training.png")]

@@ -191,6 +191,21 @@ def test_a_reference_of_a_single_point_is_compared_with_all(tmp_path):
     assert rows.bound_minus_reference.isna().all()
 
 
+def test_a_reference_of_another_schedule_is_compared_at_its_best_point_of_each_estimate(tmp_path):
+    found = of_experiments(tmp_path)
+    base = {a: values for (name, a), values in found.items() if name == "base"}
+    bits, bound = np.full((6, 2), 4.0), np.full((6, 4), 5.0)
+    made = {"group": "path", "others": {"bound_bits_per_dim": bound}}
+    path = likelihood_at(tmp_path, {"s": 1.0}, bits, experiment="path", **made)
+    paths = [path, *(values[0] for values in base.values())]
+    row = tables.tabulate(paths, references={"path": "base"}).set_index("experiment").loc["path"]
+    for estimate, number, level in (("nll", 1, 4.0), ("bound", 2, 5.0)):
+        best = min((values[number] for values in base.values()), key=np.mean)
+        assert row[f"{estimate}_minus_reference"] == pytest.approx(level - best.mean())
+        stderr = row[f"{estimate}_minus_reference_stderr"]
+        assert stderr == pytest.approx(pd.Series(best).sem())
+
+
 def test_references_are_of_the_same_training_seed_or_none(tmp_path):
     paths = [
         likelihood(tmp_path, 1, BITS[a], experiment=name, group=group, seed=seed)

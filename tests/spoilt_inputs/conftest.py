@@ -15,9 +15,11 @@ from spoilt_command import (
     COLUMNS,
     DATA,
     FITTED,
+    FREE,
     GUIDE,
     ISO,
     MODEL,
+    PATHS,
     PRESET,
     QUALITY,
     SAMPLES,
@@ -30,6 +32,7 @@ from spoilt_command import (
 from gud.planning import bill
 from gud.provenance import sha256
 
+ENDS = ("gamma_denoise", "gamma_noise", "time_power")
 POINTS = (A, "a=1_r=0.2", "a=1.2_r=0", "a=1.2_r=0.2")
 
 
@@ -59,11 +62,28 @@ def preset() -> dict:
             "nll": nothing,
             "quality": nothing,
         },
+        "free": {
+            "title": "a path of its own",
+            "weights_of": "iso",
+            "schedule": {
+                **{key: defaults["schedule"][key] for key in ENDS},
+                "name": "free",
+                "ranges": {"s": [0, 1]},
+                "groups": 2,
+                "knots": 3,
+                "a": [0.4, 1.6],
+                "levels": None,
+            },
+            "search": {"steps": 2, "batch_size": 2, "learning_rate": 0.1, "images": 2, "times": 1},
+            "nll": {"grids": [{"s": [1]}]},
+            "quality": nothing,
+        },
     }
     strips = {"strips": 2, "batch_size": 2, "windows": 3, "shift": 2, "time": None, "residual": 0.0}
     point = {"grids": [{"b": [0.5]}]}
     sampling = defaults["quality"]["sampling"]
     preset["figures"] = {
+        "figure1": {"experiments": ["free", "iso"]},
         "figure2": {"experiment": "iso", "components": 4},
         "figure3": {"experiments": ["iso"]},
         "figure4": {
@@ -165,6 +185,18 @@ def made(tmp_path_factory):
     )
     points = " ".join(f"{{root}}/iso/nll/{point}.npz" for point in POINTS)
     do(f"table --out {{root}}/{TABLE} {points} {{root}}/{QUALITY}")
+    free = f"{PRESET} --experiment free"
+    do(
+        f"search {free} --model {{root}}/{MODEL} --data {{root}}/{DATA} --device cpu "
+        f"--out {{root}}/{FREE}"
+    )
+    do(
+        f"evaluate {free} --quantity nll --job all --model {{root}}/{FREE} --data {{root}}/{DATA} "
+        "--device cpu --out {root}/free/nll/jobs/0.json"
+    )
+    inputs = f"{{root}}/{FREE} {{root}}/{DATA}"
+    do(f"join {free} --quantity nll --point s=1 --out {{root}}/free/nll/s=1.npz {inputs}")
+    do(f"table --out {{root}}/{PATHS} --reference free=iso {{root}}/free/nll/s=1.npz {points}")
     end = f"--point {B} --data {{root}}/{DATA} --device cpu"
     do(f"extend {COLUMNS} {end} --out {{root}}/columns/strips/{B}.npz")
     do(f"reconstruct {COLUMNS} {end} --out {{root}}/columns/reconstructions/{B}.npz")

@@ -1,6 +1,19 @@
 """The drawing of each figure."""
 
-from spoilt_command import DATA, FITTED, MODEL, POINT, PRESET, SAMPLES, TABLE, A, B, Command
+from spoilt_command import (
+    DATA,
+    FITTED,
+    FREE,
+    MODEL,
+    PATHS,
+    POINT,
+    PRESET,
+    SAMPLES,
+    TABLE,
+    A,
+    B,
+    Command,
+)
 
 COMMANDS = {
     "figure2": Command(
@@ -42,6 +55,11 @@ COMMANDS = {
     "figure9": Command(
         f"figure figure9 {PRESET} --out {{root}}/new/f.pdf {{root}}/{SAMPLES}",
         (SAMPLES, f"{SAMPLES}.json"),
+        out="new/f.pdf",
+    ),
+    "figure1": Command(
+        f"figure figure1 {PRESET} --out {{root}}/new/f.pdf {{root}}/{FREE} {{root}}/{PATHS}",
+        (FREE, PATHS),
         out="new/f.pdf",
     ),
     "inpainting": Command(

@@ -1,6 +1,6 @@
 """Commands that train networks and evaluate them."""
 
-from spoilt_command import COLUMNS, DATA, FITTED, GUIDE, ISO, MODEL, SAMPLES, A, B, Command
+from spoilt_command import COLUMNS, DATA, FITTED, GUIDE, ISO, MODEL, PRESET, SAMPLES, A, B, Command
 
 COMMANDS = {
     "train": Command(
@@ -8,6 +8,12 @@ COMMANDS = {
         "--out {root}/new/model.safetensors",
         (DATA, FITTED),
         out="new/model.safetensors",
+    ),
+    "search": Command(
+        f"search {PRESET} --experiment free --model {{root}}/{MODEL} --data {{root}}/{DATA} "
+        "--device cpu --out {root}/new/path.safetensors",
+        (MODEL, DATA),
+        out="new/path.safetensors",
     ),
     "evaluate": Command(
         f"evaluate {ISO} --quantity nll --job all --model {{root}}/{MODEL} --data {{root}}/{DATA} "

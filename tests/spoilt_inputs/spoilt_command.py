@@ -13,6 +13,7 @@ MODEL, DATA = "iso/model.safetensors", "data/natural16.npz"
 GUIDE = "iso/classifiers/guide/model.safetensors"
 POINT, SAMPLES = f"iso/nll/{A}.npz", f"iso/samples/{A}.npz"
 QUALITY, TABLE = f"iso/quality/{A}.json", "tables/figure3.csv"
+FREE, PATHS = "free/path.safetensors", "tables/figure1.csv"
 FITTED = "data/natural16.fourier.safetensors"
 
 

@@ -1,3 +1,31 @@
+# A path of one's own through what a network is trained for; it sees no test image.
+rule search:
+    input:
+        model=files(inputs.searched),
+        data=files(inputs.data),
+    output:
+        "<results>/{preset}/{experiment}/path.safetensors",
+    log:
+        "<results>/{preset}/logs/{experiment}/path.log",
+    benchmark:
+        "<results>/{preset}/benchmarks/{experiment}/path.tsv"
+    priority: 50
+    conda:
+        "../../environment.yml"
+    threads: compute("threads")
+    resources:
+        gpu=compute("gpu"),
+        mem_mb=compute("mem_mb", grows=True),
+        runtime=compute("evaluate_minutes", grows=True),
+    params:
+        preset=preset_file,
+        settings=ask(triggers.search),
+    shell:
+        "python -m gud --log {log:q} search --preset {params.preset:q}"
+        " --experiment {wildcards.experiment} --model {input.model:q} --data {input.data:q}"
+        " --out {output:q}"
+
+
 # A job computes batches of several points, which share one start; a point joins its batches.
 rule evaluate:
     input:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
-from gud.config.jobs import training_job
+from gud.config.jobs import search_job, training_job
 from gud.data import statistics
 from gud.errors import InputError
 from gud.model import Model, load
@@ -45,6 +45,29 @@ def model(artefact: Artefact) -> Iterator[Check]:
     except InputError:
         asked = None
     yield prescribed(settings, asked)
+
+
+@kind("path", rf"{EXPERIMENT}/path\.safetensors")
+def path(artefact: Artefact) -> Iterator[Check]:
+    loaded, settings = load(artefact.path), artefact.settings
+    network = load(artefact.input(".safetensors"))
+    own, others = loaded.network.state_dict(), network.network.state_dict()
+    same = own.keys() == others.keys() and all(own[name].equal(others[name]) for name in own)
+    yield Check("its weights are those of the network that it was found for", same)
+    held, known = (model.representation.statistics.tensors() for model in (loaded, network))
+    same = held.keys() == known.keys() and all(held[name].equal(known[name]) for name in held)
+    yield Check("its statistics are those of that network", same)
+    schedule = loaded.settings.schedule.model_dump(mode="json")
+    asked = settings["schedule"]
+    yield Check("it holds a path", schedule.get("levels") is not None)
+    given = asked if asked["levels"] is not None else asked | {"levels": schedule.get("levels")}
+    yield Check("its schedule is the one that was asked for", schedule == given)
+    yield from schedule_ends(loaded)
+    try:
+        job = search_job(artefact.run.preset, artefact.names["experiment"]).model_dump(mode="json")
+    except InputError:
+        job = None
+    yield prescribed(settings, job)
 
 
 def held_statistics(artefact: Artefact, model: StateNetwork) -> Check:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypedDict
 
 from gud.config.sections.data import Data, image_size
-from gud.config.sections.evaluation import Likelihood, Quality, Sampling
+from gud.config.sections.evaluation import Likelihood, PathSearch, Quality, Sampling
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, points
-from gud.config.sections.schedules import ScheduleFamily
+from gud.config.sections.schedules import FreePath, ScheduleFamily
 from gud.config.sections.section import Name, Section, Text
 from gud.config.sections.validation import Fault
 from gud.errors import InputError
@@ -54,6 +54,7 @@ class Experiment(ModelSettings):
         group: the experiment's name in the file, which the networks of its training seeds share.
         seed: that of the training; see `gud.config.seeds`.
         weights_of: the experiment whose network is evaluated in place of one of its own.
+        search: for the path of schedule `free`; others have none.
     """
 
     title: Text
@@ -61,6 +62,7 @@ class Experiment(ModelSettings):
     group: Name
     seed: int
     weights_of: Name | None = None
+    search: PathSearch | None = None
     training: TrainingSettings
     nll: NllTask
     quality: QualityTask
@@ -114,6 +116,7 @@ def experiment_faults(experiment: Experiment, data: Data, gpus: int) -> Iterator
     if experiment.quality.grids:
         yield from quality_faults(experiment.quality)
     yield from _process_faults(experiment)
+    yield from _search_faults(experiment)
     yield from _ramp_faults(experiment)
 
 
@@ -127,12 +130,50 @@ def weights_faults(name: str, experiments: Mapping[str, Experiment]) -> Iterator
         yield where, f"= {experiment.weights_of} trains no network: it takes another's as well"
     elif other.seed != experiment.seed:
         yield where, f"= {experiment.weights_of} has no network of training seed {experiment.seed}"
-    for key, here, there in differing(experiment.made_by(), other.made_by()):
+    one, two = experiment.made_by(), other.made_by()
+    if isinstance(experiment.schedule, FreePath):
+        # The network knows gamma and not the schedule, but where it is trained.
+        del one["model"]["schedule"], two["model"]["schedule"]
+    for key, here, there in differing(one, two):
         yield (
             where,
             f"= {experiment.weights_of} has another network than this experiment describes: "
             f"{key.removeprefix('model.')} is {json.dumps(there)} there, {json.dumps(here)} here",
         )
+    if isinstance(experiment.schedule, FreePath):
+        yield from _region_faults(experiment.schedule, other.schedule, experiment.weights_of)
+
+
+def _region_faults(free: FreePath, known: ScheduleFamily, network: str) -> Iterator[Fault]:
+    """Where a free path would leave what a network is trained for."""
+    here = ("schedule", "name")
+    if known.name != "soft_conditioning":
+        yield here, f"= free needs a network of soft_conditioning, but {network} has {known.name}"
+        return
+    if what := known.outside({"r": 0.0}):
+        yield here, f"= free orders components by variance, but {network} is asked for {what}"
+    for key in ("gamma_denoise", "gamma_noise"):
+        one, other = getattr(free, key), getattr(known, key)
+        if one != other:
+            yield ("schedule", key), f"= {one} must be that of {network}, {other}"
+    for number in free.a:
+        if what := known.outside({"a": number, "r": 0.0}):
+            yield ("schedule", "a"), f"= {[*free.a]} asks {network} for {what}"
+
+
+def _search_faults(experiment: Experiment) -> Iterator[Fault]:
+    """A search without a free path, or the other way round, or of what it cannot judge."""
+    schedule = experiment.schedule
+    if not isinstance(schedule, FreePath):
+        if experiment.search is not None:
+            yield ("search",), f"is of paths of schedule free, not of {schedule.name}"
+        return
+    if experiment.search is None:
+        yield ("search",), "is missing, which says how the path of schedule free is found"
+    if experiment.weights_of is None:
+        yield ("weights_of",), "is missing: schedule free lies where another's network is trained"
+    if experiment.process.k != 1:
+        yield ("process",), f"has k = {experiment.process.k}, but schedule free needs k = 1"
 
 
 def differing(one: Any, other: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 from pydantic import Field, model_validator
 
 from gud.config.sections.bases import WAVELETS
-from gud.config.sections.section import Parameters, PositiveFloat, Section
+from gud.config.sections.section import Parameters, Positive, PositiveFloat, Section
 from gud.errors import InputError
 
 if TYPE_CHECKING:
@@ -137,7 +137,37 @@ class ConstantRate(ScheduleFamily):
     gamma_noise: Literal["auto"]
 
 
+class FreePath(ScheduleFamily):
+    """Paths between standard diffusion (s = 0) and one that was found (s = 1).
+
+    Args:
+        groups: of components, in the order of their variances.
+        knots: along the path.
+        a: inverse softness that a group may have.
+        levels: of the path found, shape (knots, groups + 1); null until `gud search` fills them in.
+    """
+
+    domains = {"s": "in [0, 1]"}
+    standard = {"s": 0.0}
+
+    name: Literal["free"]
+    groups: Positive
+    knots: Annotated[int, Field(ge=2)]
+    a: tuple[float, float]
+    levels: list[list[float]] | None
+
+    @model_validator(mode="after")
+    def _standard_diffusion_inside(self) -> FreePath:
+        low, high = self.a
+        if not 0 <= low <= 1 <= high:
+            raise ValueError(
+                f"a = [{low:g}, {high:g}] must be [lowest, highest] around 1, standard diffusion"
+            )
+        return self
+
+
 ScheduleSettings = Annotated[
-    SoftConditioning | Columns | WaveletColumns | ConstantRate, Field(discriminator="name")
+    SoftConditioning | Columns | WaveletColumns | ConstantRate | FreePath,
+    Field(discriminator="name"),
 ]
 FAMILIES: tuple[type[ScheduleFamily], ...] = get_args(get_args(ScheduleSettings)[0])

@@ -20,7 +20,6 @@ Noise = Callable[[], State]
 """The next standard noise for a batch of states."""
 
 
-@torch.no_grad()
 def variational_bound(
     denoiser: Denoiser,
     schedule: Schedule,
@@ -56,6 +55,9 @@ def variational_bound(
     noise level of the state (see `AngleClock`): only what the data add to it varies. They lie at
     equal quantiles, shifted at random.
 
+    Derivatives with respect to a schedule are estimates of those of the bound: the density of the
+    times counts as given.
+
     Args:
         denoiser: predicts eps.
         z: the data, and auxiliary numbers of 0, shape (batch, k, channels, components).
@@ -85,6 +87,7 @@ def variational_bound(
     return torch.stack(estimates, 1)
 
 
+@torch.no_grad()
 def _quantiles(
     path: Schedule, process: Process, variance: Float64[Tensor, " components"]
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

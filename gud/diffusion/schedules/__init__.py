@@ -6,6 +6,10 @@ from gud.diffusion.schedules.constant_rate import ConstantRate as ConstantRate
 from gud.diffusion.schedules.constant_rate import constant_rate as constant_rate
 from gud.diffusion.schedules.ends import SIGMA_MIN as SIGMA_MIN
 from gud.diffusion.schedules.ends import gamma_noise_default as gamma_noise_default
+from gud.diffusion.schedules.free import Free as Free
+from gud.diffusion.schedules.free import Region as Region
+from gud.diffusion.schedules.free import free as free
+from gud.diffusion.schedules.free import region as region
 from gud.diffusion.schedules.schedule import Reparametrised as Reparametrised
 from gud.diffusion.schedules.schedule import Schedule as Schedule
 from gud.diffusion.schedules.sequential import Line as Line
@@ -23,5 +27,6 @@ FAMILIES: dict[str, Callable[..., Schedule]] = {
     "columns": columns,
     "wavelet_columns": wavelet_columns,
     "constant_rate": constant_rate,
+    "free": free,
 }
 """The schedule of a representation at the parameters of a family, by the name in presets."""
