@@ -201,10 +201,14 @@ def claims(results: Results, name: str) -> Table:
 
 
 def without_common(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """A table without the columns that say the same in all of several rows, and these in words."""
-    same = [c for c in frame if len(frame) > 1 and frame[c].nunique(dropna=False) == 1]
-    told = ", ".join(f"{column} {short(frame[column].iloc[0])}" for column in same)
-    return frame.drop(columns=same), told
+    """A table without the columns that say the same in all of several rows, and these in words.
+
+    The experiment stays in any case.
+    """
+    told = frame.columns.difference(["experiment"], sort=False) if len(frame) > 1 else []
+    same = [column for column in told if frame[column].nunique(dropna=False) == 1]
+    words = ", ".join(f"{column} {short(frame[column].iloc[0])}" for column in same)
+    return frame.drop(columns=same), words
 
 
 def _frame(path: Path) -> pd.DataFrame:

@@ -16,15 +16,11 @@ from gaussian import (
 from scipy.stats import multivariate_normal
 
 from gud.diffusion.likelihood import (
-    basis_probes,
     bits_per_dim,
-    log_likelihood,
     noise_data,
     prior_log_prob,
 )
 from gud.diffusion.processes import OrnsteinUhlenbeck
-from gud.diffusion.schedules import SoftConditioning
-from gud.errors import InputError
 
 PROCESS = OrnsteinUhlenbeck()
 ADAPTIVE = {"method": "tsit5", "rtol": 1e-5, "atol": 1e-5}
@@ -95,21 +91,3 @@ def test_noising_the_data_bounds_the_density_of_the_extended_model_from_below():
     bound = normal.log_prob(start.flatten(1)).sum(1) + correction
     density = torch.distributions.Normal(0.0, extended.sqrt()).log_prob(z[0].flatten()).sum()
     assert bound.mean() + 4 * bound.std() / 20000**0.5 < density
-
-
-def test_standardised_coordinates_need_one_number_a_component():
-    class Phase(OrnsteinUhlenbeck):
-        k = 2
-
-    z = torch.zeros(1, 2, 1, 4)
-    schedule = SoftConditioning(torch.zeros(4), torch.zeros(4), 1.0, -7.0, 3.0)
-    with pytest.raises(InputError, match="k = 1, not 2"):
-        log_likelihood(
-            lambda z, state: z,
-            schedule,
-            Phase(),
-            z,
-            basis_probes(z),
-            standardise=torch.ones(4),
-            **ADAPTIVE,
-        )

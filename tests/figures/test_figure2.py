@@ -5,10 +5,10 @@ import pytest
 import torch
 from figure_tables import LABELS, drawn
 
-from gud.config.sections.bases import PlainBasis
+from gud.config.sections.bases import PrincipalBasis
 
 LOG_VARIANCE = torch.linspace(4.0, -6.0, 64, dtype=torch.float64)
-OF_PCA = LABELS.model_copy(update={"basis": PlainBasis(name="pca"), "gamma_denoise": -7.0})
+OF_PCA = LABELS.model_copy(update={"basis": PrincipalBasis(name="pca"), "gamma_denoise": -7.0})
 
 
 def test_figure2_shows_standard_diffusion_and_equal_signal_to_noise_where_it_says_so():

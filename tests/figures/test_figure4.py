@@ -4,7 +4,7 @@ import torch
 from commands import status
 from figure_tables import LABELS, STAND_IN, drawn, section
 
-from gud.config.sections.bases import HaarBasis, PlainBasis
+from gud.config.sections.bases import HaarBasis, PlainBasis, PrincipalBasis
 from gud.data.statistics import fit, save
 from gud.diffusion.processes import OrnsteinUhlenbeck
 from gud.errors import InputError
@@ -165,7 +165,7 @@ def sources(tmp_path, images, statistics):
     data = tmp_path / "data.npz"
     np.savez(data, **{split: values.numpy() for split, values in images.items()})
     files = [tmp_path / f"{name}.safetensors" for name in ("pca", "pixel", "haar")]
-    bases = (PlainBasis(name="pca"), PlainBasis(name="pixel"), HaarBasis(name="haar", levels=2))
+    bases = (PrincipalBasis(name="pca"), PlainBasis(name="pixel"), HaarBasis(name="haar", levels=2))
     for file, values, basis in zip(files, statistics, bases, strict=True):
         save(file, values, basis)
     return [data, *files]

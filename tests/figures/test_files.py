@@ -13,14 +13,14 @@ from commands import gud, status, write_preset
 from figure_tables import LABELS, STAND_IN, drawn, section, texts
 
 from gud.config.figures import figure_settings
-from gud.config.sections.bases import PlainBasis
+from gud.config.sections.bases import PrincipalBasis
 from gud.data.statistics import save
 from gud.diffusion.representation import Statistics
 from gud.errors import InputError
 from gud.figures.drawing.draw import draw
 from gud.provenance import read_record
 
-OF_PCA = LABELS.model_copy(update={"basis": PlainBasis(name="pca"), "gamma_denoise": -7.0})
+OF_PCA = LABELS.model_copy(update={"basis": PrincipalBasis(name="pca"), "gamma_denoise": -7.0})
 
 
 def source(folder, name, table):
@@ -28,7 +28,7 @@ def source(folder, name, table):
         path = folder / "statistics.safetensors"
         mean = torch.zeros(3, 8, 8, dtype=torch.float64)
         variance = torch.linspace(4.0, -6.0, 64, dtype=torch.float64).exp()
-        save(path, Statistics(mean, variance), PlainBasis(name="pca"))
+        save(path, Statistics(mean, variance), PrincipalBasis(name="pca"))
     else:
         path = folder / f"{name}.csv"
         table.to_csv(path, index=False)

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from figure_tables import LABELS, drawn, texts
 
-from gud.config.sections.bases import PlainBasis
+from gud.config.sections.bases import PrincipalBasis
 
 VARIANCE = torch.linspace(3.0, -5.0, 16, dtype=torch.float64).exp()
-OF_PCA = LABELS.model_copy(update={"basis": PlainBasis(name="pca"), "gamma_denoise": -7.0})
+OF_PCA = LABELS.model_copy(update={"basis": PrincipalBasis(name="pca"), "gamma_denoise": -7.0})
 SETTINGS = {
     "experiment": "white",
     "a": [0.4, 1.6],

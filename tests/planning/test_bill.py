@@ -64,7 +64,7 @@ def table_of(preset, costs, rates=None, adaptive=100, found=MappingProxyType({})
 
 def test_operations_weights_and_activations_are_those_counted_by_hand():
     first, second = 2 * 64 * 5 * 3 * 9, 2 * 64 * 3 * 5
-    cost = count(TwoConvolutions(), 3, 8)
+    cost = count(TwoConvolutions(), 3, 8, 64)
     assert cost.weights == 5 * 3 * 9 + 5 + 3 * 5 + 3
     assert cost.forward == first + second
     # To the weights of both and the input of the second; to the inputs of both.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -29,7 +30,8 @@ SHADE: dict[str, Any] = {"facecolor": "#56B4E9", "alpha": 0.22, "linewidth": 0}
 FOUND = {"s": 1.0}
 
 
-class Paths(NamedTuple):
+@dataclass(frozen=True)
+class Paths:
     """What the figure shows.
 
     log_variance: log V of the components of largest and of smallest variance, shape (2,).
