@@ -23,7 +23,6 @@ from gud.diffusion.likelihood import (
 from gud.diffusion.processes import OrnsteinUhlenbeck
 
 PROCESS = OrnsteinUhlenbeck()
-ADAPTIVE = {"method": "tsit5", "rtol": 1e-5, "atol": 1e-5}
 
 
 def test_prior_log_prob_is_that_of_scipy():
