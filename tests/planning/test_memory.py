@@ -58,7 +58,7 @@ def test_advice_names_the_key_and_its_value(preset):
 
 def test_the_large_network_of_the_paper_fits_40_gigabytes_and_its_batch_not_80():
     experiment = load_preset(PAPER).experiments["large"]
-    cost = count(untrained_network(experiment, 256), 3, 256)
+    cost = count(untrained_network(experiment, 256), 3, 256, 256**2)
     training = experiment.training
     assert memory(cost, training.batch_size, COPIES) > ROOM * 80 * GIGA
     assert micro_batch(cost, training.batch_size, 40.0) == training.micro_batch == 8
