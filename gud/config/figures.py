@@ -55,7 +55,7 @@ class Labels(Section):
     basis: BasisSettings | None = None
     gamma_denoise: float | None = None
 
-    def shown(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """As a record states them."""
         return self.model_dump(mode="json", exclude_none=True)
 
@@ -278,4 +278,4 @@ def labels_of(preset: Preset, figure: ShownSection) -> Labels:
 def figure_settings(figure: ShownSection, labels: Labels) -> dict[str, Any]:
     """All that determines a figure besides the files that it shows, as its record states it."""
     shown = figure.model_dump(mode="json", exclude=COMPUTED)
-    return shown | labels.shown()
+    return shown | labels.record()

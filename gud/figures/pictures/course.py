@@ -76,6 +76,6 @@ def main(preset: NamedPreset, experiment: str, table: Path, picture: Path) -> No
         [picture],
         f"Training {experiment}",
         inputs=[table],
-        settings=labels.shown(),
+        settings=labels.record(),
         started=started,
     )

@@ -84,6 +84,6 @@ def main(preset: NamedPreset, experiment: str, picture: Path, points: tuple[Path
         [picture],
         f"Likelihoods {experiment}",
         inputs=points,
-        settings=labels.shown(),
+        settings=labels.record(),
         started=started,
     )

@@ -78,6 +78,6 @@ def main(preset: NamedPreset, experiment: str, picture: Path, points: tuple[Path
         [picture],
         f"Samples {experiment}",
         inputs=points,
-        settings=labels.shown(),
+        settings=labels.record(),
         started=started,
     )

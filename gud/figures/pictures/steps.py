@@ -137,7 +137,7 @@ def main(
         [picture],
         f"Steps {experiment}",
         inputs=[model, data],
-        settings=labels.shown()
+        settings=labels.record()
         | {"likelihood": settings.model_dump(), "points": evaluation.points},
         started=started,
     )
