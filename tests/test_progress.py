@@ -1,22 +1,8 @@
 import logging
-import os
 import re
-import signal
-
-import pytest
 
 from gud import progress as progress_module
-from gud.progress import progress, stop_signals
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_is_noted_and_its_handler_restored(number):
-    before = signal.getsignal(number)
-    with stop_signals() as stop:
-        assert stop.signal is None
-        os.kill(os.getpid(), number)
-        assert stop.signal == number.name
-    assert signal.getsignal(number) is before
+from gud.progress import progress
 
 
 def test_without_a_terminal_progress_writes_lines_to_the_log(monkeypatch, caplog):

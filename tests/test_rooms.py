@@ -1,10 +1,13 @@
 """What the rooms of the package know of each other."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from gud.commands import COMMANDS
 from gud.config.sections.processes import BY_NAME
 from gud.diffusion.processes import PROCESSES
 
@@ -18,6 +21,8 @@ STRANGERS = sorted(
     for path in PACKAGE.rglob("*.py")
     if not path.relative_to(PACKAGE).as_posix().startswith((*AT_HOME, *EXPORTED))
 )
+LIGHT = ("audit", "watch", "verdict", "join", "table", "comparison", "summary")
+"""Commands that compute nothing, which start in the time that Python takes."""
 MEMBERS = {process.__name__ for process in PROCESSES.values()}
 SECTIONS = {section.__name__ for section in BY_NAME.values()}
 
@@ -43,3 +48,11 @@ def test_the_processes_are_told_from_others_by_their_names():
 @pytest.mark.parametrize("path", STRANGERS)
 def test_no_module_outside_the_room_of_processes_names_one(path):
     assert not set(names(path)) & (MEMBERS | SECTIONS | PROCESSES.keys() - {"recipe"})
+
+
+def test_commands_that_compute_nothing_start_without_torch():
+    every = {name: module for named in COMMANDS.values() for name, (module, _) in named.items()}
+    modules = [every[name] for name in LIGHT]
+    program = f"import sys, {', '.join(modules)}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr

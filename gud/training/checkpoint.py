@@ -21,9 +21,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from gud.errors import InputError
-from gud.progress import Stop
 from gud.provenance import atomic
 from gud.training.lock import locked
+from gud.training.stopping import Stop
 
 KEPT = 2
 UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gud.devices import check_processes
-from gud.progress import STOP_SIGNALS
+from gud.training.stopping import STOP_SIGNALS
 
 LOOK_SECONDS = 0.1
 AGAIN_SECONDS = 1.0

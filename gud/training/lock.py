@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from gud.errors import Interrupted
-from gud.progress import Stop
+from gud.training.stopping import Stop
 
 POLL_SECONDS = 1.0
 REPEAT_SECONDS = 60.0

@@ -56,15 +56,23 @@ from gud.config.paths import CHECKPOINTS, EVENTS, HISTORY
 from gud.data import datasets
 from gud.devices import resolve_device
 from gud.errors import InputError, Interrupted, OutOfTime
-from gud.progress import OUT_OF_TIME, REASONS, Stop, progress, stop_signals
+from gud.progress import progress
 from gud.provenance import write_records
-from gud.training.allocation import TimeLimit, another_turn, time_limit
 from gud.training.checkpoint import Checkpoints
 from gud.training.classifier import ClassifierTraining
 from gud.training.distributed import join, placement
 from gud.training.events import Events
 from gud.training.launcher import launch
 from gud.training.step import NetworkTraining, Training, load_statistics, run_identity
+from gud.training.stopping import (
+    OUT_OF_TIME,
+    REASONS,
+    Stop,
+    TimeLimit,
+    another_turn,
+    stop_signals,
+    time_limit,
+)
 
 log = logging.getLogger(__name__)
 

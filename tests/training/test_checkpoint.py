@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gud.errors import InputError, Interrupted
-from gud.progress import Stop
 from gud.training import lock
 from gud.training.checkpoint import (
     Checkpoints,
@@ -21,6 +20,7 @@ from gud.training.checkpoint import (
     restore_optimizer,
     ungroup,
 )
+from gud.training.stopping import Stop
 
 IDENTITY = {"seed": 0, "training": {"learning_rate": 0.1, "multipliers": [1, 2]}, "data": "ab"}
 

@@ -1,10 +1,11 @@
-"""How long a process may run, and another turn in SLURM's queue when its time is over."""
+"""When a process must stop: signals, its time limit, and another turn in SLURM's queue."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,11 @@ SMALLEST_MARGIN = 30.0
 LAST_MINUTE = 60.0
 """Seconds that SLURM gets to end a job that it has taken back into its queue."""
 ASK_SECONDS = 60.0
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
+OUT_OF_TIME = ("time limit", "SIGUSR1")
+REASONS = (None, *OUT_OF_TIME, "SIGTERM", "SIGINT")
+"""Why to stop; if there are several reasons, the last of them counts. Sites send SIGUSR1 as a
+warning that a job's time will soon be over."""
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +84,37 @@ def _end_of_allocation(environment: Mapping[str, str]) -> float | None:
         return datetime.fromisoformat(answer).timestamp()
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
+
+
+@dataclass
+class Stop:
+    """Whether a signal or the time limit asks for the end of the work."""
+
+    signal: str | None = None
+    limit: TimeLimit | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """One of `REASONS`."""
+        if self.signal or not self.limit or not self.limit.near(time.time()):
+            return self.signal
+        return "time limit"
+
+
+@contextmanager
+def stop_signals(limit: TimeLimit | None = None) -> Iterator[Stop]:
+    """Note SIGINT, SIGTERM and SIGUSR1 instead of dying of them, so that a step can be finished."""
+    stop = Stop(limit=limit)
+
+    def note(number: int, _frame: object) -> None:
+        stop.signal = max(stop.signal, signal.Signals(number).name, key=REASONS.index)
+
+    before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

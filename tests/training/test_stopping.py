@@ -1,14 +1,15 @@
 import logging
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from gud.errors import Interrupted, OutOfTime
-from gud.training.allocation import TimeLimit, another_turn, time_limit
 from gud.training.distributed import Processes
+from gud.training.stopping import TimeLimit, another_turn, stop_signals, time_limit
 
 START = 1_000_000.0
 
@@ -96,3 +97,13 @@ def test_without_scontrol_the_log_says_so_in_one_line(tmp_path, monkeypatch, cap
         raise OutOfTime("time limit")
     (message,) = caplog.messages
     assert "job 5" in message and "scontrol" in message and "\n" not in message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_is_noted_and_its_handler_restored(number):
+    before = signal.getsignal(number)
+    with stop_signals() as stop:
+        assert stop.signal is None
+        os.kill(os.getpid(), number)
+        assert stop.signal == number.name
+    assert signal.getsignal(number) is before
