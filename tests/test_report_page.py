@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 from commands import gud
+from PIL import Image
 
-from gud.webpage.content import without_common
+from gud.webpage.content import Results, picture, without_common
 
 pytestmark = pytest.mark.slow
 PROBE = """
@@ -151,3 +152,22 @@ def test_a_table_says_once_what_all_its_rows_have_in_common():
 def test_the_page_shows_the_verdicts_there_are(page):
     text = page.read_text()
     assert 'id="claims"' in text and "the isotropic prior has a lower NLL" in text
+
+
+def test_a_figure_of_guided_samples_is_followed_by_their_shares(tmp_path):
+    figure, samples = "figures/conditional.png", "psld/guided/a=1_r=0.npz"
+    shares = samples.replace("npz", "csv")
+    for name in (figure, shares):
+        (tmp_path / name).parent.mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(tmp_path / figure)
+    table = pd.DataFrame(
+        {"class": ["cat", "all"], "guided_share": [0.75, 0.625], "samples": [8, 8]}
+    )
+    table.to_csv(tmp_path / shares, index=False)
+    records = {figure: {"inputs": {f"../{samples}": ""}}, samples: {}, shares: {}}
+    kinds = {figure: "figure", samples: "guided", shares: "guided shares"}
+    (shown,) = picture(Results(tmp_path, records, kinds), figure).tables
+    assert shown.name == shares and shown.common == "samples 8"
+    assert [row.cells for row in shown.rows] == [["cat", "0.75"], ["all", "0.625"]]
+    del kinds[shares]
+    assert picture(Results(tmp_path, records, kinds), figure).tables == []

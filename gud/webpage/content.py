@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,17 +25,10 @@ from gud.provenance.places import path_of
 from gud.report.points import parameters_of
 from gud.verdict.page import SUMMARY, summary_cells
 from gud.webpage.graph import Graph
+from gud.webpage.tex import without_tex
 
-GREEK = (
-    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
-    *("lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon"),
-    *("phi", "chi", "psi"),
-)
 UNTRACED = {"shard", "receipt", "checkpoint", "reference moments"}
 """Kinds of artefacts of which there are too many for a page."""
-
-SIGNS = {rf"\{name}": chr(code) for name, code in zip(GREEK, range(0x3B1, 0x3C9), strict=True)}
-"""Signs by their names in TeX."""
 
 
 def anchor(text: str) -> str:
@@ -64,6 +56,8 @@ class Picture:
     height: int
     anchor: str
     points: Sequence[Point]
+    tables: Sequence[Table]
+    """Written with what it shows."""
 
     @property
     def shown(self) -> int:
@@ -263,14 +257,8 @@ def picture(results: Results, name: str) -> Picture:
         height,
         anchor(name),
         points_shown(results, name),
+        shares_shown(results, name),
     )
-
-
-def without_tex(text: str) -> str:
-    """Small print without the marks of its formulas."""
-    for name, sign in SIGNS.items():
-        text = text.replace(name, sign)
-    return re.sub(r"\\(mathrm|tilde)|[\\${}]", "", text)
 
 
 def points_shown(results: Results, name: str) -> list[Point]:
@@ -286,6 +274,13 @@ def points_shown(results: Results, name: str) -> list[Point]:
             if place := _place(results, row):
                 found.append(Point(f"{row.experiment} {point_name(parameters_of(row))}", place))
     return found
+
+
+def shares_shown(results: Results, name: str) -> list[Table]:
+    """The shares of guided samples that `gud guide` wrote with those that a figure shows."""
+    inputs = results.inputs(name) if name in results.records else []
+    beside = [f"{own.removesuffix('.npz')}.csv" for _, own in inputs if own]
+    return [table(results, one) for one in beside if results.kinds.get(one) == "guided shares"]
 
 
 def existing(folder: Path, pattern: str) -> list[str]:

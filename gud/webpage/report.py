@@ -56,7 +56,7 @@ def main(preset: NamedPreset, results: Path | None, out: Path | None) -> None:
         out = out or run.results / "report.html"
     with atomic(out) as temporary:
         temporary.write_text(page)
-    patterns = ("tables/*.csv", "figures/*.png", "verdict*.csv", "verdict*.png")
+    patterns = ("tables/*.csv", "figures/*.png", "verdict*.csv", "verdict*.png", "*/guided/*.csv")
     shown = sorted(path for pattern in patterns for path in run.results.glob(pattern))
     write_record(out, inputs=shown, started=started)
     print(click.format_filename(out))
