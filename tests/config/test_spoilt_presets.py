@@ -108,7 +108,7 @@ def test_the_sentence_begins_with_the_key_where_the_file_has_it(tmp_path, change
         ({"keys": DELETE}, ["keys is missing"]),
         ({"images": 2}, ["images", "not a known key"]),
         ({"sampling.method": "ode"}, ["sampling.method", "ode", "steps"]),
-        ({"sampling.method": "ancestral"}, ["sampling.method", "k = 2"]),
+        ({"sampling.method": "quicsort"}, ["sampling.method", "quicsort", "exponential_ode3"]),
     ],
 )
 def test_a_spoilt_section_of_inpainting_is_named(tmp_path, changes, words):
@@ -128,7 +128,7 @@ def test_a_spoilt_section_of_inpainting_is_named(tmp_path, changes, words):
         ({"classifier.training.flip": False}, ["classifier.training.flip", "must be true"]),
         ({"guidance.scale": 0}, ["guidance.scale", "greater than 0"]),
         ({"guidance.classes": 6}, ["guidance.classes", "not a known key"]),
-        ({"guidance.sampling.method": "ancestral"}, ["guidance.sampling.method", "k = 2"]),
+        ({"guidance.sampling.method": "ubu"}, ["guidance.sampling.method", "ubu", "sscs2"]),
     ],
 )
 def test_a_spoilt_section_of_guidance_is_named(tmp_path, changes, words):

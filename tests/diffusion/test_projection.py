@@ -106,3 +106,30 @@ def test_targets_of_denoising_matching_have_the_mean_of_hybrid_ones_and_more_var
     error = (excess[:, driven, None] * marginal[:, None]).std(0) / count**0.5
     assert (correlation.abs() < 4.5 * error).all()
     assert (excess[:, driven].square().mean(0) > 1e-3).all()
+
+
+def test_the_noise_that_lifts_to_a_prediction_is_what_it_drops_to(process, state):
+    _, noise, z = perturbed(process, state)
+    reduced = process.project_noise(noise, state)
+    lifted = process.lift(reduced, z, state)
+    torch.testing.assert_close(process.drop(lifted, z, state), reduced, rtol=1e-7, atol=1e-7)
+
+
+def test_a_carried_state_has_the_projection_asked_for_and_the_other_noise_of_before(process, state):
+    z0, noise, z = perturbed(process, state)
+    after = NoisingState(state.gamma - 1, state.d_gamma_dt)
+    reduced, seen = process.project(z0, after)
+    wanted = OrnsteinUhlenbeck().perturb(z0[:, :1], seen, normal(*reduced.shape, seed=2))
+    carried = process.carry(z, state, wanted, after)
+    torch.testing.assert_close(process.project(carried, after)[0], wanted, rtol=1e-8, atol=1e-8)
+    beside, before = (
+        process.lift(torch.zeros_like(wanted), one, at).square().sum(1)
+        for one, at in ((carried, after), (z, state))
+    )
+    torch.testing.assert_close(beside, before, rtol=1e-7, atol=1e-7)
+
+
+def test_a_state_carried_nowhere_stays(process, state):
+    _, _, z = perturbed(process, state)
+    carried = process.carry(z, state, process.project(z, state)[0], state)
+    torch.testing.assert_close(carried, z, rtol=1e-8, atol=1e-8)

@@ -11,7 +11,6 @@ from gud.diffusion.samplers import (
     SAMPLERS,
     Ancestral,
     EulerMaruyama,
-    Options,
     Reverse,
     prior_sample,
     sample_ode,
@@ -19,7 +18,6 @@ from gud.diffusion.samplers import (
 )
 from gud.diffusion.samplers.stepwise import Stretch
 from gud.diffusion.schedules import Reparametrised, column_schedule
-from gud.errors import InputError
 from gud.randomness import ImageStreams
 
 PROCESS = OrnsteinUhlenbeck()
@@ -250,14 +248,3 @@ def test_a_component_whose_clock_stands_still_keeps_its_value_to_the_bit(method)
         )
     assert torch.equal(moved[..., ::2], z[..., ::2])
     assert not torch.isclose(moved[..., 1], z[..., 1]).any()
-
-
-class PhaseSpace(OrnsteinUhlenbeck):
-    k = 2
-
-
-def test_a_sampler_refuses_a_process_that_it_does_not_serve():
-    _, schedule = setting("pixel", whitened=False, a=1.0)
-    reverse = Reverse(lambda z, _: z, schedule, PhaseSpace(), torch.ones(16).double())
-    with pytest.raises(InputError, match="Ancestral draws states of size 1, not k = 2 of"):
-        SAMPLERS["ancestral"](reverse, torch.zeros(1, 2, 1, 16), torch.randn_like, Options())

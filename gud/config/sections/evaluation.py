@@ -149,10 +149,6 @@ class Sampling(Section):
     denoise: bool
     precision: Precision
 
-    def serves(self, k: int) -> bool:
-        """Whether the method serves processes of k numbers a component."""
-        return k == 1 or not self.method.startswith(("ancestral", "exponential"))
-
 
 class Quality(Section):
     extractor: Literal["random", "inception"]

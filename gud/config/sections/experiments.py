@@ -203,14 +203,10 @@ def _ramp_faults(experiment: Experiment) -> Iterator[Fault]:
 
 def _process_faults(experiment: Experiment) -> Iterator[Fault]:
     """What serves no process of several numbers a component."""
-    if experiment.process.k == 1:
-        return
-    where = f"serves no process of k = {experiment.process.k} numbers a component"
-    sampling, likelihood = experiment.quality.sampling, experiment.nll.settings
-    if experiment.quality.grids and not sampling.serves(experiment.process.k):
-        yield ("quality", "sampling", "method"), f"= {sampling.method} {where}"
-    if experiment.nll.grids and likelihood.method == "adams":
-        yield ("nll", "settings", "method"), f"= adams {where}"
+    k = experiment.process.k
+    if k > 1 and experiment.nll.grids and experiment.nll.settings.method == "adams":
+        where = ("nll", "settings", "method")
+        yield where, f"= adams serves no process of k = {k} numbers a component"
 
 
 def quality_faults(quality: QualityTask) -> Iterator[Fault]:

@@ -22,3 +22,6 @@ PROCESSES: dict[str, type[Process]] = {
     "third_order": ThirdOrderLangevin,
     "recipe": Recipe,
 }
+
+PROJECTED: Process = OrnsteinUhlenbeck()
+"""What `Process.project` leaves of every process."""

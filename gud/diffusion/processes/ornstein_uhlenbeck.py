@@ -49,5 +49,11 @@ class OrnsteinUhlenbeck(Process):
     def lift(self, noise: Reduced, z: State, state: NoisingState) -> State:
         return noise
 
+    def drop(self, noise: State, z: State, state: NoisingState) -> Reduced:
+        return noise
+
+    def carry(self, z: State, now: NoisingState, reduced: Reduced, after: NoisingState) -> State:
+        return reduced
+
     def log_decoding(self, noise: State, state: NoisingState) -> Float[Tensor, " batch"]:
         return state.alpha.log().sum(1) * noise.shape[2]

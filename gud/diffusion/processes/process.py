@@ -30,6 +30,7 @@ from gud.diffusion.processes.matrices import (
     apply,
     cholesky,
     linear,
+    product,
     rows,
 )
 from gud.diffusion.processes.moments import moments
@@ -132,6 +133,39 @@ class Process(ABC):
         chi = (reduced - per_component(seen.sigma, z) * noise) / per_component(seen.alpha, z)
         mean = self.transition(state)[:, :, 0, None].to(z) * chi
         return apply(self.inverse_factor(state), z - mean)
+
+    def drop(self, noise: State, z: State, state: NoisingState) -> Reduced:
+        """The noise eps_0 that `lift` takes to a predicted noise eps of z(t).
+
+        Of numbers without noise of their own the prediction is none: eps_0 is that of the others,
+        by least squares.
+        """
+        if not self.silent:
+            return self.project_noise(noise, state)
+        signal = self._signal(state)
+        direction = signal / signal.square().sum(1, keepdim=True).sqrt()
+        driven = direction[:, self.silent :, None].to(z)
+        known = (noise - self.lift(torch.zeros_like(z[:, :1]), z, state))[:, self.silent :]
+        found: Reduced = (driven * known).sum(1, keepdim=True)
+        return found / driven.square().sum(1, keepdim=True)
+
+    def carry(self, z: State, now: NoisingState, reduced: Reduced, after: NoisingState) -> State:
+        """The state after with a given projection, its other noise that of the state z now.
+
+        Of L^-1 z the part orthogonal to n = L^-1 m / rho is noise alone. The smallest rotation that
+        takes n to n', 1 - (n + n') (n + n')^T / (1 + n n') + 2 n' n^T, takes it along.
+        """
+        first, then = self._signal(now), self._signal(after)
+        first, then = (one / one.square().sum(1, keepdim=True).sqrt() for one in (first, then))
+        both, cosine = first + then, (first * then).sum(1, keepdim=True)[:, None]
+        identity = torch.eye(self.k, dtype=first.dtype, device=first.device)[None, :, :, None]
+        beside = identity - both[:, :, None] * both[:, None] / (1 + cosine)
+        beside = beside + then[:, :, None] * first[:, None]
+        factor = self.factor(after)
+        moved = product(product(factor, beside), self.inverse_factor(now))
+        sigma = self.noise_level(after).sigmoid().sqrt()
+        seen = apply(factor, then[:, :, None] / sigma[:, None, None])
+        return apply(moved, z) + seen.to(z) * reduced
 
     def log_decoding(self, noise: State, state: NoisingState) -> Float[Tensor, " batch"]:
         """log p(chi | z) - log p(z | chi) of z = m chi + L noise, given as much by `project`.

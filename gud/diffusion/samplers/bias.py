@@ -66,18 +66,22 @@ def _variance_after_steps(
     k = reverse.process.k
     memory: Memory = ()
     for stretch, noisy in stretches(reverse, options, sampler.evaluations):
-        fresh, column = root.new_zeros(k * sampler.draws, *root.shape[1:]), count(len(root))
+        column = count(len(root))
 
         def noise(z: State, column: Iterator[int] = column) -> State:
-            """Each of its k numbers in a column of its own."""
+            """Each of its numbers in a column of its own."""
             drawn = torch.zeros_like(z)
-            for part in range(k):
+            for part in range(z.shape[1]):
                 drawn[next(column), part] = 1
             return drawn
 
-        held = [torch.cat([part, fresh]) for part in (root, *memory)]
+        held = [
+            torch.cat([part, part.new_zeros(k * sampler.draws, *part.shape[1:])])
+            for part in (root, *memory)
+        ]
         root, memory = sampler.step(stretch, held[0], noise if noisy else None, tuple(held[1:]))
-        root, *kept = _fewer_columns(torch.cat([root, *memory], 1)).split(k, 1)
+        sizes = [part.shape[1] for part in (root, *memory)]
+        root, *kept = _fewer_columns(torch.cat([root, *memory], 1)).split(sizes, 1)
         memory = tuple(kept)
     return root[:, 0, 0].square().sum(0)
 

@@ -22,7 +22,8 @@ component does with F counts by the exact increments of its own angle. As F is 0
 where theta = pi / 2, a schedule that starts a step or so from there knows two values at once.
 
 On a mixture of Gaussians one value of F gives the first order, two the second (of the SDE, the weak
-second), and three a much smaller error of the second, which the start and the kinks leave.
+second), and three a much smaller error of the second, which the start and the kinks leave. States
+of several numbers are moved in what `Process.project` takes of them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gud.diffusion.processes import State
+from gud.diffusion.processes import Reduced
 from gud.diffusion.samplers.grids import angle
+from gud.diffusion.samplers.projected import Projected
 from gud.diffusion.samplers.sampler import Noise
-from gud.diffusion.samplers.stepwise import Memory, Stepwise, Stretch
+from gud.diffusion.samplers.stepwise import Memory, Stretch
 
 PARTS = 16
 """Of a step, on each of which the polynomial in the integral takes its value in the middle."""
@@ -48,7 +50,7 @@ Angles = Float[Tensor, "points components"]
 
 
 @dataclass(frozen=True)
-class Exponential(Stepwise):
+class Exponential(Projected):
     """Multistep exponential integrators of the flow or of the SDE.
 
     A step that is to add no noise follows the flow, and so keeps the variances of Gaussian data;
@@ -62,11 +64,9 @@ class Exponential(Stepwise):
     order: int
     stochastic: bool
 
-    sizes = (1,)
-
-    def step(
-        self, stretch: Stretch, z: State, noise: Noise | None, memory: Memory
-    ) -> tuple[State, Memory]:
+    def move(
+        self, stretch: Stretch, z: Reduced, noise: Noise | None, memory: Memory
+    ) -> tuple[Reduced, Memory]:
         variance = stretch.reverse.variance
         path = stretch.path(PARTS)
         theta, s = angle(path, variance), path.variance(variance).sqrt()
@@ -117,7 +117,7 @@ def integrals(
 
 def divided_differences(
     values: Memory, nodes: Float[Tensor, " order"], end: Float[Tensor, ""]
-) -> list[State]:
+) -> list[Reduced]:
     """Newton's f[x_0], f[x_0, x_1], ..., for a step from x_0 to `end`.
 
     Where the step is `FARTHEST` times what lies between two nodes, their values are taken as equal:

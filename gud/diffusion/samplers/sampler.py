@@ -14,7 +14,6 @@ from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State
 from gud.diffusion.samplers.grids import Grid, uniform
 from gud.diffusion.schedules import Schedule
-from gud.errors import InputError
 
 Denoiser = Callable[[State, NoisingState], State]
 """Predicts the standard noise eps of a noised state, in components."""
@@ -65,13 +64,7 @@ class Options:
 
 
 class Sampler(ABC):
-    """A method that draws data from noise.
-
-    Attributes:
-        sizes: the sizes k of the states that it can draw; empty if all.
-    """
-
-    sizes: tuple[int, ...] = ()
+    """A method that draws data from noise."""
 
     @torch.no_grad()
     def __call__(
@@ -89,23 +82,14 @@ class Sampler(ABC):
 
         Returns:
             z(end) and the number of network evaluations.
-
-        Raises:
-            InputError: the method does not serve the process.
         """
-        if self.sizes and reverse.process.k not in self.sizes:
-            raise InputError(
-                f"the sampler {type(self).__name__} draws states of size "
-                f"{' or '.join(map(str, self.sizes))}, not k = {reverse.process.k} of the process "
-                f"{type(reverse.process).__name__}"
-            )
         return self.draw(reverse, z, noise, options, progress)
 
     @abstractmethod
     def draw(
         self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
     ) -> tuple[State, int]:
-        """What a call returns; the process is one that the method serves."""
+        """What a call returns."""
 
 
 def prior_sample(process: Process, noise: State) -> State:

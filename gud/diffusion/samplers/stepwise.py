@@ -23,7 +23,7 @@ from gud.diffusion.samplers.sampler import (
 from gud.diffusion.schedules import Schedule
 from gud.randomness import ImageStreams
 
-Memory = tuple[State, ...]
+Memory = tuple[Float[Tensor, "batch kept channels components"], ...]
 """What a multistep method keeps of the steps before, the newest first."""
 
 

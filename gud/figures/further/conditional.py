@@ -74,12 +74,6 @@ class Conditional(ApplicationSection):
                 ("settings", "classifier", "training", "flip"),
                 f"must be {str(experiment.training.flip).lower()}, as that of {self.experiment}",
             )
-        sampling, k = self.settings.guidance.sampling, experiment.process.k
-        if not sampling.serves(k):
-            yield (
-                ("settings", "guidance", "sampling", "method"),
-                f"= {sampling.method} serves no process of k = {k} numbers a component",
-            )
 
     def sources(self, preset: Preset) -> list[str]:
         data = data_file(preset.experiments[self.experiment].data)

@@ -46,15 +46,9 @@ class Inpainting(ApplicationSection):
 
     def claims(self, preset: Preset) -> Iterator[Fault]:
         yield from super().claims(preset)
-        sampling, process = self.settings.sampling, preset.experiments[self.experiment].process
-        where = ("settings", "sampling", "method")
-        if sampling.method == "ode":
+        if self.settings.sampling.method == "ode":
+            where = ("settings", "sampling", "method")
             yield where, "= ode must name a sampler that goes in steps"
-        elif not sampling.serves(process.k):
-            yield (
-                where,
-                f"= {sampling.method} serves no process of k = {process.k} numbers a component",
-            )
 
     def read(self, paths: Sequence[Path]) -> Arrays:
         """What `gud.evaluate.inpaint` writes."""

@@ -33,7 +33,7 @@ class SamplerBias(VarianceSection):
         a: of each column of panels.
         steps: network evaluations.
         time_power: p of s(t).
-        process: of samplers that serve it.
+        process: of the samplers.
     """
 
     a: Annotated[list[float], Field(min_length=1)]
@@ -63,7 +63,7 @@ class SamplerBias(VarianceSection):
         axes = figure.subplots(2, len(self.a), sharex=True, sharey=True, squeeze=False)
         for row, whitened in zip(axes, (False, True), strict=True):
             for axis, a in zip(row, self.a, strict=True):
-                for name in self.curves():
+                for name in CURVES:
                     found = self.errors(source, labels, name, a, whitened)
                     axis.plot(self.steps, found, marker="o", markersize=2.5, label=name)
                 axis.axhline(WANTED, color=GREY, linestyle="--", linewidth=0.9)
@@ -82,13 +82,6 @@ class SamplerBias(VarianceSection):
             labels.stand_in_note,
         )
         return figure
-
-    def curves(self) -> list[str]:
-        """The names of those whose sampler serves the process."""
-        from gud.diffusion.samplers import SAMPLERS
-
-        sizes = {name: SAMPLERS[method].sizes for name, (method, _, _) in CURVES.items()}
-        return [name for name, serves in sizes.items() if not serves or self.process.k in serves]
 
     def errors(
         self,

@@ -17,6 +17,8 @@ NAMES = {
     ("sscs", "uniform"): "SSCS, uniform steps",
     ("sscs", "quadratic"): "SSCS, quadratic steps",
     ("sscs2", "uniform"): "SSCS of order 2",
+    ("exponential_ode3", "active"): "exponential, ODE",
+    ("exponential_sde2", "active"): "exponential, SDE",
     ("ode", "uniform"): "ODE, adaptive steps",
 }
 """What the legend calls a method and a grid; others go by the names that presets give."""

@@ -50,7 +50,7 @@ class Method(Section):
 
 
 class SdeAndOde(TableSection):
-    """Samples at one point by several methods, each where it serves the process of an experiment.
+    """Samples at one point by several methods.
 
     Args:
         draws: images of each method.
@@ -70,9 +70,8 @@ class SdeAndOde(TableSection):
         found = {}
         for method in self.methods:
             for sampling in method.of(own.model_copy(update={"images": self.draws})):
-                if sampling.serves(experiment.process.k):
-                    as_own = drawn and sampling == own
-                    found["samples" if as_own else f"samples-{_name(sampling)}"] = sampling
+                as_own = drawn and sampling == own
+                found["samples" if as_own else f"samples-{_name(sampling)}"] = sampling
         return found
 
     def samples(self, experiment: Experiment) -> dict[str, tuple[list[Grid], Sampling]]:
@@ -84,9 +83,7 @@ class SdeAndOde(TableSection):
             yield ("grids",), f"gives {len(points(self.grids))} points, but the figure shows one"
         for name, experiment in experiments_of(self, preset).items():
             yield from grid_faults(("grids",), self.grids, experiment.schedule)
-            if not (samplings := self.samplings(experiment)):
-                yield ("methods",), f"holds none that serves the process of {name}"
-            for sampling in samplings.values():
+            for sampling in self.samplings(experiment).values():
                 task = {"grids": self.grids, "sampling": sampling}
                 for keys, what in quality_faults(experiment.quality.model_copy(update=task)):
                     why = f"{'.'.join(keys)} {what}"
