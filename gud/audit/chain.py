@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gud.audit.reading import Bundle, read_any
 from gud.cli import File
 from gud.errors import InputError
-from gud.provenance import code_version, sha256
+from gud.provenance import Record, code_version, files_of, sha256
 from gud.provenance.record import FORMAT, SEAL, record_digest
 
 MADE_HERE = {".npz", ".npy", ".safetensors", ".csv", ".json", ".md"}
@@ -60,7 +59,7 @@ class Finding:
     path: Path
     depth: int
     status: str
-    record: dict[str, Any] | None
+    record: Record | None
     repeated: bool = False
     link: Link | None = None
     links: tuple[tuple[Link, Path], ...] = field(default=(), repr=False)
@@ -76,12 +75,12 @@ def shown(path: Path) -> str:
     return str(path) if relative.startswith(".." + os.sep) else relative
 
 
-def links(record: dict[str, Any]) -> list[Link]:
+def links(record: Record) -> list[Link]:
     """What a record says of other files, its inputs first."""
     found = []
-    for relation in ("inputs", "parts", "made_with"):
+    for relation, files in files_of(record).items():
         digests = record.get("records", {}) if relation == "inputs" else {}
-        for name, digest in record.get(relation, {}).items():
+        for name, digest in files.items():
             found.append(Link(name, relation, digest, digests.get(name)))
     return found
 
@@ -122,7 +121,7 @@ def audit(artefact: Path, hashed: Callable[[Path], str] | None = None) -> Iterat
 
 def examine(
     path: Path, link: Link | None, bundle: Bundle, digest: Callable[[Path], str]
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[Record | None, str]:
     """The record of a file and its status, by what it is now and what `link` says of it."""
     if not os.path.isfile(path):
         if link and link.relation == "inputs" and bundle.knows(link.sha256):
@@ -176,13 +175,13 @@ def version_warnings(findings: Sequence[Finding]) -> list[str]:
     return warnings
 
 
-def _versions(record: dict[str, Any]) -> set[str]:
+def _versions(record: Record) -> set[str]:
     """The versions of the code that made an artefact; shards that were joined tell theirs."""
     makers = [record, *record.get("made_by", [])]
     return {maker["code"]["gud_sha256"] for maker in makers}
 
 
-def code_name(record: dict[str, Any]) -> str:
+def code_name(record: Record) -> str:
     """The version of the code that made an artefact, in short."""
     name = f"code {record['code']['gud_sha256'][:8]}"
     if "git" in record["code"]:
@@ -191,7 +190,7 @@ def code_name(record: dict[str, Any]) -> str:
     return name
 
 
-def _made(record: dict[str, Any] | None) -> str:
+def _made(record: Record | None) -> str:
     if record is None:
         return ""
     parts = [code_name(record)]

@@ -32,7 +32,7 @@ from gud.audit.reading import Bundle
 from gud.audit.root import artefacts, below
 from gud.cli import File, NamedPreset, preset_argument
 from gud.errors import InputError
-from gud.provenance import atomic, read_record, record_path, sha256
+from gud.provenance import Record, atomic, files_of, read_record, record_path, sha256
 from gud.provenance.places import CHECKOUT, IN_PACKAGE, PROJECT, path_of
 
 PROFILE = "https://w3id.org/ro/wfrun/{}/0.5"
@@ -40,8 +40,6 @@ TERMS = "https://w3id.org/ro/terms/workflow-run#"
 BINARY = "application/octet-stream"
 TYPES = {bool: "Boolean", int: "Integer", float: "Float"}
 """Of parameters; others are text."""
-
-Record = dict[str, Any]
 
 
 def recorded(results: Path) -> dict[str, Record]:
@@ -187,7 +185,7 @@ class Crate:
         results = {self.file(path).id: self.file(path) for path in made}
         for relation in ("inputs", "parts"):
             for path in made:
-                for name, digest in self.records[path].get(relation, {}).items():
+                for name, digest in files_of(self.records[path])[relation].items():
                     one = self.used(name, digest, path)
                     (results if relation in computed else objects)[one.id] = one
         for key, value in settings_of(record):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Container
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -19,7 +19,7 @@ from gud.audit.reading import BUNDLE, Bundle, read_any
 from gud.audit.root import artefacts, root_hash
 from gud.cli import File
 from gud.errors import InputError
-from gud.provenance import atomic, record_path, sha256
+from gud.provenance import Record, atomic, record_path, sha256
 
 ROOT = "root.sha256"
 """Holds the root hash of the files beside it."""
@@ -37,7 +37,7 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
         root_hash(folder)
     before = Bundle.beside(folder / BUNDLE)
     made_at = dict(before.made_at)
-    records: dict[str, list[dict[str, Any]]] = dict(before.records)
+    records: dict[str, list[Record]] = dict(before.records)
     unrecorded = set(before.unrecorded)
     for file in files:
         for finding in audit(file):
@@ -73,7 +73,7 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
     return root
 
 
-def _lost(path: Path, record: dict[str, Any], known: dict[str, Any]) -> set[str]:
+def _lost(path: Path, record: Record, known: Container[str]) -> set[str]:
     """The inputs of an artefact of which nothing but the hash is left."""
     here = Bundle(path.parent)
     return {

@@ -14,7 +14,7 @@ import numpy as np
 from gud.config.sections.section import Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
-from gud.provenance import Record, read_record, record_digest, record_path, sha256
+from gud.provenance import Record, as_record, read_record, record_digest, record_path, sha256
 from gud.provenance.places import path_of
 
 SHARD = "made"
@@ -24,7 +24,7 @@ BUNDLE = "records.json"
 NO_ARRAYS = (OSError, EOFError, ValueError, KeyError, BadZipFile)
 
 
-def read_any(path: Path) -> dict[str, Any] | None:
+def read_any(path: Path) -> Record | None:
     """The record of a file, beside it or inside a shard; None if it has none.
 
     Raises:
@@ -43,8 +43,7 @@ def read_any(path: Path) -> dict[str, Any] | None:
         raise InputError(f"shard {path} holds no record of how it was made")
     # Of a shard it is its arrays that the record hashes: `gud.evaluate.shards` checks them.
     record = {"inputs": {}, "settings": {}} | record | {"sha256": sha256(path)}
-    validate(Record, record, f"the record in {path}")
-    return record
+    return as_record(record, f"the record in {path}")
 
 
 class _File(Section):
@@ -73,7 +72,7 @@ class Bundle:
     folder: Path
     names: dict[str, str] = field(default_factory=dict)
     made_at: dict[str, str] = field(default_factory=dict)
-    records: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    records: dict[str, list[Record]] = field(default_factory=dict)
     unrecorded: frozenset[str] = frozenset()
 
     @classmethod
@@ -88,14 +87,14 @@ class Bundle:
         except (ValueError, RecursionError) as error:
             raise InputError(f"{file} is not JSON: {error}") from None
         found = validate(_Published, raw, str(file))
-        records: dict[str, list[dict[str, Any]]] = {}
-        for record in found.records:
-            validate(Record, record, f"a record in {file}")
+        records: dict[str, list[Record]] = {}
+        for kept in found.records:
+            record = as_record(kept, f"a record in {file}")
             records.setdefault(record["sha256"], []).append(record)
         return cls(
             folder,
-            {kept.sha256: name for name, kept in found.files.items()},
-            {name: kept.made_at for name, kept in found.files.items()},
+            {one.sha256: name for name, one in found.files.items()},
+            {name: one.made_at for name, one in found.files.items()},
             records,
             frozenset(found.unrecorded),
         )
@@ -110,7 +109,7 @@ class Bundle:
             return self.folder / self.names[digest]
         return path
 
-    def record(self, digest: str, of_record: str | None) -> dict[str, Any] | None:
+    def record(self, digest: str, of_record: str | None) -> Record | None:
         """The record of a file that is not there, if the bundle has the one that is asked for.
 
         Args:

@@ -150,11 +150,13 @@ def deviation(one: Any, other: Any) -> float:
 
 def promise(kind: str, first: Path, second: Path) -> float | None:
     """How much two artefacts of a kind may deviate; None if nothing is promised of them."""
-    one, other = (read_any(path) or {} for path in (first, second))
+    one, other = read_any(first), read_any(second)
+    if one is None or other is None:
+        return 0.0 if one is other else None
     if all(one.get(key) == other.get(key) for key in SAME):
         return 0.0
-    inputs = [list(record.get("inputs", {}).values()) for record in (one, other)]
-    return TOLERANCE.get(kind) if inputs[0] == inputs[1] else None
+    same = list(one["inputs"].values()) == list(other["inputs"].values())
+    return TOLERANCE.get(kind) if same else None
 
 
 def compare(first: Path, second: Path, part: bool = False) -> Iterator[Outcome]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
-from gud.provenance import sha256
+from gud.provenance import Record, sha256
 from gud.provenance.places import CHECKOUT, PROJECT
 from gud.provenance.versions import git, source_digest
 
@@ -15,7 +14,7 @@ NAMED = 3
 """Sources and commits that are named of many."""
 
 
-def changed_sources(record: dict[str, Any]) -> str:
+def changed_sources(record: Record) -> str:
     """The files of the project that made an artefact and have changed, with the commits.
 
     Empty if none has. They are sources, and inputs such as the papers' claims. Records of the

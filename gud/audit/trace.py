@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from gud.audit.checks.check import leaves
 from gud.config.paths import quality_folder
 from gud.config.sections.points import point_name
 from gud.errors import InputError
+from gud.provenance import Record
 from gud.report.points import parameters_of
 from gud.report.reading import read_table
 
@@ -135,26 +136,26 @@ def ancestry(artefact: Path, row: pd.Series | None = None) -> Iterator[Finding]:
             ahead += reversed(inputs)
 
 
-def described(finding: Finding, first: dict[str, Any]) -> dict[str, Any]:
+def described(finding: Finding, first: Record | None) -> Mapping[str, object]:
     """What is told of a file.
 
     Args:
         first: the record of the artefact that is traced; what is the same there is not repeated.
     """
-    record = finding.record or {}
-    told: dict[str, Any] = {"status": finding.status}
-    told["sha256"] = record.get("sha256") or (finding.link.sha256 if finding.link else "")
-    if finding.repeated or not record:
+    record = finding.record
+    told: dict[str, object] = {"status": finding.status, "sha256": _sha256(finding)}
+    if finding.repeated or record is None:
         return told
     if record.get("command"):
         told["command"] = record["command"]
         told["in"] = shown(Path(os.path.abspath(finding.path.parent / record.get("directory", ""))))
+    seconds = record.get("seconds")
     told["made by"] = ", ".join(
         str(part)
         for part in (
             code_name(record),
             record.get("device"),
-            f"{record['seconds']:.3g} s" if record.get("seconds") is not None else "",
+            "" if seconds is None else f"{seconds:.3g} s",
             record.get("finished"),
         )
         if part
@@ -163,14 +164,15 @@ def described(finding: Finding, first: dict[str, Any]) -> dict[str, Any]:
         told["seed"] = record["seed"]
     if record["settings"]:
         told["settings"] = leaves(record["settings"])
-    if record.get("packages") and (record is first or record["packages"] != first.get("packages")):
-        told["packages"] = record["packages"]
+    packages = record.get("packages")
+    if packages and (record is first or first is None or packages != first.get("packages")):
+        told["packages"] = packages
     return told
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """The ancestry as an indented list."""
-    first = findings[0].record or {}
+    first = findings[0].record
     for finding in findings:
         indent = "  " * min(finding.depth, 20)
         above = "  (above)" if finding.repeated else ""
@@ -190,6 +192,13 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
             )
 
 
+def _sha256(finding: Finding) -> str:
+    """That of the record; without one, that of what was made from the file."""
+    if finding.record:
+        return finding.record["sha256"]
+    return finding.link.sha256 if finding.link else ""
+
+
 def _name(link: Link | None, path: Path) -> str:
     """The path of a file, or its place in the package that ships it."""
     return link.name if link and link.name.startswith("package:") else shown(path)
@@ -199,14 +208,13 @@ def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def as_json(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
     """Each file once, with its record in full and the files that it was made from."""
     return [
         {
             "path": _name(finding.link, finding.path),
             "status": finding.status,
-            "sha256": (finding.record or {}).get("sha256")
-            or (finding.link.sha256 if finding.link else ""),
+            "sha256": _sha256(finding),
             "record": finding.record,
             "inputs": [
                 _name(link, path) for link, path in finding.links if link.relation != "made_with"

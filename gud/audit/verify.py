@@ -101,7 +101,7 @@ def _checks(
         return
     try:
         with _quiet():
-            yield from kind.check(Artefact(path, read_any(path) or {}, names, run))
+            yield from kind.check(Artefact(path, read_any(path), names, run))
     except UNREADABLE as error:
         text = " ".join(str(error).split()) or type(error).__name__
         yield Check("it can be read and made again", False, text)

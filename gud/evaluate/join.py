@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gud.cli import File, NamedPreset, experiment_option, out_option, point_option, preset_option
 from gud.config.jobs import get_evaluation
-from gud.evaluate.shards import Shards
+from gud.evaluate.shards import Made, Shards
 from gud.provenance import write_arrays, write_record
+from gud.provenance.record import Maker
 
 SHARED = ("code", "packages", "device", "machine")
 """What a shard may share with others of how it was made."""
 
 
-def makers(made: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def makers(made: Sequence[Made]) -> list[Maker]:
     """The code, machine, device and packages that made shards: each once, with their number."""
-    groups: dict[str, dict[str, Any]] = {}
-    for shard in made:
-        maker = {key: shard[key] for key in SHARED if key in shard}
-        group = groups.setdefault(json.dumps(maker, sort_keys=True), maker | {"shards": 0})
-        group["shards"] += 1
-    return list(groups.values())
+    alike = Counter(
+        json.dumps({key: value for key, value in shard.items() if key in SHARED}, sort_keys=True)
+        for shard in made
+    )
+    return [json.loads(maker) | {"shards": shards} for maker, shards in alike.items()]
 
 
 @click.command()

@@ -19,20 +19,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 from zipfile import BadZipFile
 
 import numpy as np
-from pydantic import ConfigDict
+from typing_extensions import TypedDict
 
 from gud.config.jobs import Evaluation
 from gud.config.paths import shard_file
-from gud.config.sections.section import Parameters, Section
+from gud.config.sections.section import Parameters
 from gud.config.sections.validation import validate
 from gud.errors import InputError
 from gud.progress import progress
 from gud.provenance import (
     FORMAT,
+    OPEN,
     Code,
     code_version,
     input_names,
@@ -51,17 +52,17 @@ UNREADABLE = (OSError, EOFError, ValueError, KeyError, RecursionError, BadZipFil
 log = logging.getLogger(__name__)
 
 
-class Made(Section):
+class Made(TypedDict):
     """How a shard was made, as far as it is checked.
 
     Args:
         key: the work that it is part of.
         start: number of its first image.
         sha256: of its arrays.
-        seconds, device, code: for the record of what it becomes part of.
+        seconds, device, code, packages, machine: for the record of what it becomes part of.
     """
 
-    model_config = ConfigDict(extra="allow")
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     key: str
     start: int
@@ -69,6 +70,8 @@ class Made(Section):
     seconds: float
     device: str
     code: Code
+    packages: NotRequired[Any]
+    machine: NotRequired[Any]
 
 
 def digest(arrays: Arrays) -> str:
@@ -153,7 +156,7 @@ class Shards:
         """The numbers of a shard's images."""
         return np.arange(start, min(start + self.batch_size, self.images))
 
-    def read(self, start: int) -> tuple[Arrays, dict[str, Any]] | None:
+    def read(self, start: int) -> tuple[Arrays, Made] | None:
         """The arrays of a shard and how it was made.
 
         None if it is not there, is of other work, is damaged or was altered.
@@ -161,14 +164,14 @@ class Shards:
         try:
             with np.load(self.path(start), allow_pickle=False) as file:
                 arrays = dict(file)
-            raw = json.loads(str(arrays.pop("made")))
-            made = validate(Made, raw, "its array made")
-            if made.key != self.key:
+            made: Made = json.loads(str(arrays.pop("made")))
+            validate(Made, made, "its array made")
+            if made["key"] != self.key:
                 return None
-            if made.start != start or made.sha256 != digest(arrays):
+            if made["start"] != start or made["sha256"] != digest(arrays):
                 raise InputError("its arrays are not those that were computed")
             self.check(arrays, start)
-            return arrays, raw
+            return arrays, made
         except FileNotFoundError:
             return None
         except UNREADABLE as error:
@@ -203,13 +206,13 @@ class Shards:
         }
         write_arrays(self.path(start), made=np.array(json.dumps(made)), **arrays)
 
-    def merge(self, images: int | None = None) -> tuple[Arrays, list[dict[str, Any]]]:
+    def merge(self, images: int | None = None) -> tuple[Arrays, list[Made]]:
         """The arrays of shards, joined along their first axis, and how each was made.
 
         Args:
             images: the first of them; by default all that there must be.
         """
-        found: list[tuple[Arrays, dict[str, Any]]] = []
+        found: list[tuple[Arrays, Made]] = []
         for start in self.starts(0, images):
             if (shard := self.read(start)) is None:
                 if self.open and images is None and found:

@@ -45,7 +45,8 @@ class Finished:
 def finished_training(table: Path, experiment: Experiment) -> Finished | None:
     """What the finished training with this table took, if it was of this experiment."""
     try:
-        settings, device = (read_record(table)[key] for key in ("settings", "device"))
+        record = read_record(table)
+        settings, device = record["settings"], record["device"]
         with open(table) as file:
             *_, last = csv.DictReader(file)
         step, seconds = int(last["step"]), float(last["seconds"])

@@ -8,8 +8,11 @@ device and wall time. `gud audit x.npz` follows the chain.
 from gud.provenance.command import commanded
 from gud.provenance.record import (
     FORMAT,
+    OPEN,
     Code,
     Record,
+    as_record,
+    files_of,
     input_names,
     read_record,
     record_digest,
@@ -22,11 +25,14 @@ from gud.provenance.writing import atomic, naming, sha256, write_arrays
 
 __all__ = [
     "FORMAT",
+    "OPEN",
     "Code",
     "Record",
+    "as_record",
     "atomic",
     "code_version",
     "commanded",
+    "files_of",
     "input_names",
     "naming",
     "package_versions",

@@ -6,11 +6,12 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 from pydantic import ConfigDict
+from typing_extensions import TypedDict
 
 from gud.config.sections.section import Section
 from gud.config.sections.validation import validate
@@ -25,13 +26,15 @@ FORMAT = 2
 TIMES = ("finished", "seconds", "training_seconds")
 """What two records of the same work may differ in."""
 SEAL = "record_sha256"
+OPEN = Section.model_config | ConfigDict(extra="allow")
+"""Of what holds further keys than those that others build on."""
 
 
 def record_path(path: str | Path) -> Path:
     return Path(f"{path}.json")
 
 
-def record_digest(record: dict[str, Any]) -> str:
+def record_digest(record: Mapping[str, object]) -> str:
     """sha256 of what a record says, but for when the work was done and how long it took."""
     said = {key: value for key, value in record.items() if key not in (*TIMES, SEAL)}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
@@ -118,48 +121,78 @@ def write_records(paths: Sequence[str | Path], **record: Any) -> None:
         write_record(path, made_with=[other for other in paths if other != path], **record)
 
 
-class Code(Section):
+class Code(TypedDict):
     """`code_version()`."""
 
-    model_config = ConfigDict(extra="allow")
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     gud_sha256: str
-    git: str = ""
+    git: NotRequired[str]
 
 
-class Maker(Section):
+class Maker(TypedDict):
     """What made some of the shards of an artefact."""
 
-    model_config = ConfigDict(extra="allow")
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     code: Code
+    packages: NotRequired[Any]
+    device: NotRequired[Any]
+    machine: NotRequired[Any]
+    shards: NotRequired[Any]
 
 
-class Record(Section):
+class Record(TypedDict):
     """What `write_record` writes, as far as others build on it; further keys are free."""
 
-    model_config = ConfigDict(extra="allow")
+    __pydantic_config__ = OPEN  # type: ignore[misc]
 
     sha256: str
     inputs: dict[str, str]
     settings: dict[str, Any]
     code: Code
-    format: int = 1
-    records: dict[str, str] = {}
-    parts: dict[str, str] = {}
-    made_with: dict[str, str] = {}
-    sources: dict[str, str] = {}
-    packages: dict[str, str] = {}
-    command: str = ""
-    directory: str = "."
-    seed: int | None = None
-    seconds: float | None = None
-    device: str = ""
-    finished: str = ""
-    made_by: list[Maker] = []
+    format: NotRequired[int]
+    records: NotRequired[dict[str, str]]
+    parts: NotRequired[dict[str, str]]
+    made_with: NotRequired[dict[str, str]]
+    sources: NotRequired[dict[str, str]]
+    packages: NotRequired[dict[str, str]]
+    command: NotRequired[str]
+    directory: NotRequired[str]
+    seed: NotRequired[int | None]
+    seconds: NotRequired[float | None]
+    device: NotRequired[str]
+    finished: NotRequired[str]
+    made_by: NotRequired[list[Maker]]
+    artefact: NotRequired[Any]
+    machine: NotRequired[Any]
+    images: NotRequired[Any]
+    evaluations: NotRequired[Any]
+    training_seconds: NotRequired[Any]
+    verified: NotRequired[Any]
+    record_sha256: NotRequired[Any]
 
 
-def read_record(path: str | Path) -> dict[str, Any]:
+def files_of(record: Record) -> dict[str, dict[str, str]]:
+    """The files that a record names, with their sha256, by what they are to its artefact."""
+    return {
+        "inputs": record["inputs"],
+        "parts": record.get("parts", {}),
+        "made_with": record.get("made_with", {}),
+    }
+
+
+def as_record(raw: Any, source: str) -> Record:
+    """JSON as a record, to the letter; `InputError` if it is none.
+
+    Args:
+        source: where it is from.
+    """
+    validate(Record, raw, source)
+    return raw
+
+
+def read_record(path: str | Path) -> Record:
     """The record of an artefact.
 
     Raises:
@@ -171,5 +204,4 @@ def read_record(path: str | Path) -> dict[str, Any]:
         record = json.loads(file.read_text())
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is not JSON: {error}") from None
-    validate(Record, record, str(file))
-    return record
+    return as_record(record, str(file))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from gud.config.jobs import Trained
 from gud.config.sections.processes import process_of
+from gud.provenance import Record
 from gud.report.differences import DIFFERENCE_COLUMNS
 from gud.report.points import LikelihoodPoint, checked_record
 from gud.report.reading import MeasuredQuality, read_scale
@@ -129,7 +130,7 @@ def likelihood_columns(point: LikelihoodPoint) -> dict[str, Any]:
     }
 
 
-def quality_columns(quality: MeasuredQuality, samples: dict[str, Any]) -> dict[str, Any]:
+def quality_columns(quality: MeasuredQuality, samples: Record) -> dict[str, Any]:
     sampling = samples["settings"]["sampling"]
     return {
         "fid": quality.fid,
@@ -148,7 +149,7 @@ def quality_columns(quality: MeasuredQuality, samples: dict[str, Any]) -> dict[s
         "sampler_tolerance": sampling.get("rtol") if sampling["method"] == "ode" else math.nan,
         "sampler_variance_bias": _or_nan(quality.sampler_variance_bias),
         "sampler_variance_rms": _or_nan(quality.sampler_variance_rms),
-        "quality_seconds": samples["seconds"] + quality.seconds,
+        "quality_seconds": _or_nan(samples["seconds"]) + quality.seconds,
         "quality_device": samples["device"],
     }
 

@@ -16,6 +16,7 @@ from gud.config.paths import HISTORY
 from gud.config.sections.section import Positive, Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
+from gud.provenance import Record
 from gud.report.points import checked_record, record_of
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def origins(table: Path) -> dict[str, Origin]:
     return found
 
 
-def _inputs(path: Path, record: dict[str, Any]) -> dict[Path, dict[str, Any]]:
+def _inputs(path: Path, record: Record) -> dict[Path, Record]:
     """The records of the arrays and models that an artefact was made from."""
     files = {
         Path(os.path.normpath(path.parent / name)): digest
@@ -89,7 +90,7 @@ def _inputs(path: Path, record: dict[str, Any]) -> dict[Path, dict[str, Any]]:
     return {file: _linked(file, digest, path) for file, digest in files.items()}
 
 
-def _linked(path: Path, digest: str, user: Path) -> dict[str, Any]:
+def _linked(path: Path, digest: str, user: Path) -> Record:
     """The record of a file that another was made from, if it is of that very content."""
     record = record_of(path)
     if record["sha256"] != digest:
@@ -97,7 +98,7 @@ def _linked(path: Path, digest: str, user: Path) -> dict[str, Any]:
     return record
 
 
-def _history(model: Path, trained: dict[str, Any]) -> Path | None:
+def _history(model: Path, trained: Record) -> Path | None:
     """The course of the training that made a model; None, with a warning, if it is not there."""
     path = model.with_name(HISTORY)
     try:

@@ -18,7 +18,7 @@ from gud.config.jobs import Trained
 from gud.config.sections.schedules import FAMILIES
 from gud.config.sections.section import Parameters
 from gud.errors import InputError
-from gud.provenance import read_record, sha256
+from gud.provenance import Record, read_record, sha256
 from gud.report.uncertainty import band_factor, standard_error
 
 NOT_NPZ = (OSError, EOFError, ValueError, TypeError, AttributeError, BadZipFile, zlib.error)
@@ -81,7 +81,7 @@ class LikelihoodPoint:
     """
 
     path: Path
-    record: dict[str, Any]
+    record: Record
     bits_per_dim: Float[np.ndarray, "images probes"]
     index: Int64[np.ndarray, " images"]
     region: Int64[np.ndarray, " images"]
@@ -182,7 +182,7 @@ def read_likelihood(path: Path) -> LikelihoodPoint:
     return LikelihoodPoint(path, record, bits_per_dim, index, region, evaluations, others)
 
 
-def checked_record(path: Path) -> dict[str, Any]:
+def checked_record(path: Path) -> Record:
     """The record of an artefact whose present content it describes."""
     record = record_of(path)
     if record.get("sha256") != sha256(path):
@@ -190,7 +190,7 @@ def checked_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def record_of(path: Path) -> dict[str, Any]:
+def record_of(path: Path) -> Record:
     """The record beside an artefact."""
     try:
         return read_record(path)

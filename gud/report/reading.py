@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 from gud.config.sections.section import Positive, Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
+from gud.provenance import Record
 from gud.report.differences import DIFFERENCE_COLUMNS
 from gud.report.points import PARAMETER_NAMES, checked_record, record_of
 
@@ -90,7 +91,7 @@ def read_quality(path: Path) -> MeasuredQuality:
     return validate(MeasuredQuality, found, str(path))
 
 
-def read_sampled_quality(path: Path) -> tuple[MeasuredQuality, dict[str, Any]]:
+def read_sampled_quality(path: Path) -> tuple[MeasuredQuality, Record]:
     """A sample quality, and the record of the samples that it was measured on."""
     inputs = [Path(os.path.normpath(path.parent / name)) for name in checked_record(path)["inputs"]]
     records = [record_of(file) for file in inputs if file.suffix == ".npz"]

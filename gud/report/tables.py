@@ -14,7 +14,7 @@ from gud.cli import File, out_option
 from gud.config.jobs import Trained
 from gud.config.sections.points import point_name
 from gud.errors import InputError
-from gud.provenance import atomic, write_record
+from gud.provenance import Record, atomic, write_record
 from gud.report.columns import (
     COUNTS,
     MADE_COLUMNS,
@@ -143,7 +143,7 @@ def _add(
     rows: Rows,
     trainings: dict[str, Trained],
     path: Path,
-    record: dict[str, Any],
+    record: Record,
     values: dict[str, Any],
     samples: str = "samples",
 ) -> Key:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from gud.figures.drawing.images import load_arrays
+from gud.provenance import Record
 from gud.report.points import checked_record
 from gud.verdict.contrasts import image_deviations
 from gud.verdict.numbers import Labels, Number, Units, digest_of, labels_of
@@ -21,7 +21,7 @@ STANDARD = 1.0
 
 def read_galleries(paths: Sequence[Path]) -> Iterator[Number]:
     """Sharpness of the images of each gallery, and how far they are from those of standard a."""
-    galleries: dict[str, list[tuple[Labels, dict[str, Any], Images, Path]]] = {}
+    galleries: dict[str, list[tuple[Labels, Record, Images, Path]]] = {}
     for path in paths:
         record = checked_record(path)
         labels = labels_of(record)

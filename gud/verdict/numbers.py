@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gud.errors import InputError
+from gud.provenance import Record
 from gud.report.points import checked_record, read_likelihood, record_of
 from gud.report.reading import read_sampled_quality, read_table
 from gud.verdict.contrasts import (
@@ -118,7 +119,7 @@ def _qualities(path: Path, table: str) -> Iterator[Number]:
         yield Number(measure, labels, float(value), tuple(units), path, table)
 
 
-def labels_of(record: Mapping[str, Any]) -> Labels:
+def labels_of(record: Record) -> Labels:
     """The labels of a number by the record of its likelihoods or samples."""
     settings = record["settings"]
     try:

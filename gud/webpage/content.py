@@ -21,6 +21,7 @@ from gud.audit.root import artefacts, below
 from gud.config.paths import quality_folder
 from gud.config.sections.points import point_name
 from gud.errors import InputError
+from gud.provenance import Record, files_of
 from gud.provenance.places import path_of
 from gud.report.points import parameters_of
 from gud.verdict.page import SUMMARY, summary_cells
@@ -104,7 +105,7 @@ class Results:
     """
 
     folder: Path
-    records: dict[str, dict[str, Any]]
+    records: dict[str, Record]
     kinds: dict[str, str]
 
     @classmethod
@@ -132,7 +133,7 @@ class Results:
         """
         here = (self.folder / name).parent
         found = []
-        for written in self.records[name].get(relation, {}):
+        for written in files_of(self.records[name])[relation]:
             path = path_of(written, here)
             inside = path.is_relative_to(self.folder.absolute())
             own = below(path, self.folder.absolute()) if inside else None
@@ -162,7 +163,7 @@ def traces(results: Results) -> list[Trace]:
     return found
 
 
-def told_of(record: dict[str, Any]) -> dict[str, str]:
+def told_of(record: Record) -> dict[str, str]:
     """What a record says, for people."""
     seconds = record.get("seconds")
     told = {

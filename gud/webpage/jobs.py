@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from gud.audit.chain import code_name
+from gud.provenance import Record
 from gud.webpage.content import Row, Table, short
 
 
@@ -33,7 +33,7 @@ def costs(folder: Path) -> Table:
     return Table("costs", header, rows)
 
 
-def environment(records: Iterable[dict[str, Any]]) -> Table:
+def environment(records: Iterable[Record]) -> Table:
     """Versions, machines and devices, and how many artefacts each made."""
     seen: Counter[tuple[str, str]] = Counter()
     for record in records:

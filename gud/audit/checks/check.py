@@ -18,7 +18,7 @@ from gud.cli import NamedPreset
 from gud.config.preset import Preset
 from gud.data import datasets
 from gud.errors import InputError
-from gud.provenance import package_versions, record_path
+from gud.provenance import Record, package_versions, record_path
 from gud.provenance.places import path_of
 
 
@@ -91,15 +91,27 @@ class Artefact:
 
     Args:
         path: of the file.
-        record: how it was made; empty where the file holds that itself.
+        described: how it was made; None where the file holds that itself.
         names: the groups of its kind's pattern.
         run: that it belongs to.
     """
 
     path: Path
-    record: dict[str, Any]
+    described: Record | None
     names: dict[str, str]
     run: Run
+
+    @property
+    def record(self) -> Record:
+        if self.described is None:
+            raise InputError(f"{self.path} has no record")
+        return self.described
+
+    @property
+    def seed(self) -> int:
+        if (seed := self.record.get("seed")) is None:
+            raise InputError(f"the record of {self.path} tells no seed")
+        return seed
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -169,7 +181,7 @@ def near(
     return Check(statement, holds, f"largest deviation {worst:.2g}")
 
 
-def same_file(statement: str, path: Path, again: Path, record: dict[str, Any]) -> Check:
+def same_file(statement: str, path: Path, again: Path, record: Record) -> Check:
     """Whether a file has the bytes that the same work gives now.
 
     Other bytes of other versions of the code or packages are no fault of the file.
@@ -181,7 +193,7 @@ def same_file(statement: str, path: Path, again: Path, record: dict[str, Any]) -
     return Check(statement, False, measured, stale=bool(others))
 
 
-def other_versions(record: dict[str, Any]) -> str:
+def other_versions(record: Record) -> str:
     """What has another version now than when a record was written."""
     now = package_versions()
     parts = [

@@ -63,11 +63,13 @@ def shard(artefact: Artefact) -> Iterator[Check]:
     arrays, made = read_arrays(artefact.path), artefact.record
     stated = json.loads(str(arrays.pop("made")))
     yield Check("its arrays have the sha256 that it states", digest(arrays) == stated["sha256"])
-    yield Check("it starts at the image in its name", made["start"] == int(artefact.names["start"]))
+    yield Check(
+        "it starts at the image in its name", stated["start"] == int(artefact.names["start"])
+    )
     yield finite(arrays)
     if "records" in stated:
         key = fingerprint(made["settings"], list(made["inputs"].values()))
-        yield Check("its key is that of its settings and inputs", key == made["key"])
+        yield Check("its key is that of its settings and inputs", key == stated["key"])
 
 
 def joins_shards(artefact: Artefact, arrays: Arrays) -> Iterator[Check]:
@@ -228,7 +230,7 @@ def scale(artefact: Artefact) -> Iterator[Check]:
     yield asked
     if asked.holds:
         inputs = artefact.input(".npz"), artefact.input(".safetensors")
-        again, _ = measure_scale(experiment, artefact.record["seed"], *inputs)
+        again, _ = measure_scale(experiment, artefact.seed, *inputs)
         found = pd.read_csv(artefact.path)
         yield Check("it names the models", list(found.model) == list(again.model))
         numbers = ["bits_per_dim", "stderr", "images", "regions"]

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from typing_extensions import is_typeddict
 
 from gud.errors import InputError
 
-S = TypeVar("S", bound=BaseModel)
+S = TypeVar("S")
 Keys = tuple[str, ...]
 """A key in a file, after those of the sections around it."""
 Fault = tuple[Keys, str]
 """A key, and what is wrong with what it holds, as the rest of a sentence that begins with it."""
 
 
+_adapter = functools.cache(TypeAdapter)
+
+
 def validate(section: type[S], raw: Any, source: str, name: Callable[[Keys], str] = ".".join) -> S:
     """`raw` as a section; an `InputError` names the first wrong key, its value, what is allowed.
 
     Args:
+        section: a model, or a `TypedDict`.
         source: where `raw` is from.
         name: what a key, with the sections around it, is called.
     """
     try:
         # Through JSON, so that YAML lists may fill tuples while types stay strict.
-        return section.model_validate_json(json.dumps(raw))
+        return _adapter(cast(Hashable, section)).validate_json(json.dumps(raw))
     except ValidationError as error:
         raise InputError(f"{source}: {_sentence(section, error, name)}") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{source} holds a value that JSON cannot express: {error}") from None
 
 
-def _sentence(section: type[BaseModel], error: ValidationError, name: Callable[[Keys], str]) -> str:
+def _sentence(section: type, error: ValidationError, name: Callable[[Keys], str]) -> str:
     errors = [(keys_of(section, details["loc"]), details) for details in error.errors()]
     keys, first = errors[0]
     messages = [details["msg"] for other, details in errors if other == keys]
@@ -51,7 +57,7 @@ def _sentence(section: type[BaseModel], error: ValidationError, name: Callable[[
     return f"{where} = {value[:60]} is not allowed: {what}" if where else f"{value[:60]}: {what}"
 
 
-def keys_of(section: type[BaseModel], location: Sequence[str | int]) -> Keys:
+def keys_of(section: type, location: Sequence[str | int]) -> Keys:
     """The keys of a file in a location of pydantic's, which also names the members of unions."""
     return tuple(_keys(section, list(location)))
 
@@ -73,6 +79,8 @@ def _keys(annotation: Any, location: list[str | int]) -> Iterator[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             field = annotation.model_fields.get(str(part))
             annotation = field.annotation if field else None
+        elif is_typeddict(annotation):
+            annotation = get_type_hints(annotation).get(str(part))
         else:
             annotation = arguments[-1] if origin in (dict, list, tuple) else None
 
