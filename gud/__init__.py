@@ -22,6 +22,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# ruff: noqa: F401
 if TYPE_CHECKING:
     from gud.api import build_model, cross_attention, ncsnpp, noised, photographs, train
     from gud.data.datasets import load as load_images
@@ -72,48 +73,7 @@ _HOMES = {
 }
 _NAMES_THERE = {"load_images": "load"}
 
-__all__ = [  # noqa: F822
-    "PCA",
-    "SAMPLERS",
-    "Basis",
-    "CriticallyDampedLangevin",
-    "Fourier",
-    "Inpainting",
-    "InputError",
-    "Model",
-    "NoisingState",
-    "OrnsteinUhlenbeck",
-    "PhaseSpaceLangevin",
-    "Pixel",
-    "Process",
-    "Recipe",
-    "Reparametrised",
-    "Representation",
-    "Schedule",
-    "Sequential",
-    "SoftConditioning",
-    "Statistics",
-    "Wavelet",
-    "bits_per_dim",
-    "build_model",
-    "column_schedule",
-    "cross_attention",
-    "draw_images",
-    "fit",
-    "guided",
-    "image_bits",
-    "image_bound",
-    "load",
-    "load_images",
-    "log_likelihood",
-    "ncsnpp",
-    "noised",
-    "photographs",
-    "sample_ode",
-    "sample_sde",
-    "train",
-    "wavelet_schedule",
-]
+__all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:

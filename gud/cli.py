@@ -236,11 +236,13 @@ def preset_option() -> Decorator:
 
 
 def experiment_option() -> Decorator:
-    return click.option("--experiment", required=True, help="Its name in the preset.")
+    """The options --preset and --experiment."""
+    named = click.option("--experiment", required=True, help="Its name in the preset.")
+    return lambda function: preset_option()(named(function))
 
 
-def point_option(**options: Any) -> Decorator:
-    return click.option("--point", help="Of the schedule family, e.g. a=1_r=0.", **options)
+def point_option() -> Decorator:
+    return click.option("--point", required=True, help="Of the schedule family, e.g. a=1_r=0.")
 
 
 def input_option(name: str, help: str, required: bool = True) -> Decorator:

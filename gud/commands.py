@@ -39,10 +39,22 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "samples": ("gud.figures.pictures.samples", "Show the first samples of an experiment."),
         "quality": ("gud.evaluate.quality.measure", "Measure the quality of samples."),
         "scale": ("gud.evaluate.scale", "Measure what Gaussians, PNG and WebP need."),
-        "extend": ("gud.evaluate.extend", "Draw strips of image of any length (Figure 7)."),
-        "reconstruct": ("gud.evaluate.reconstruct", "Reconstruct noised images (Figure 8)."),
-        "guide": ("gud.evaluate.guide", "Draw samples of each class, and judge them."),
-        "inpaint": ("gud.evaluate.inpaint", "Complete images of which a part is given."),
+        "extend": (
+            "gud.evaluate.applications.extend",
+            "Draw strips of image of any length (Figure 7).",
+        ),
+        "reconstruct": (
+            "gud.evaluate.applications.reconstruct",
+            "Reconstruct noised images (Figure 8).",
+        ),
+        "guide": (
+            "gud.evaluate.applications.guide",
+            "Draw samples of each class, and judge them.",
+        ),
+        "inpaint": (
+            "gud.evaluate.applications.inpaint",
+            "Complete images of which a part is given.",
+        ),
         "table": ("gud.report.tables", "Write the table behind a figure."),
         "figure": ("gud.figures.drawing.draw", "Draw a figure."),
         "comparison": ("gud.report.comparison", "Put the paper's numbers beside ours."),

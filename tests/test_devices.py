@@ -18,9 +18,9 @@ from gud.config.sections.validation import validate
 from gud.data import statistics
 from gud.devices import float32_precision, resolve_device, resolve_precision
 from gud.errors import InputError
-from gud.evaluate.extend import draw_strips, window_of
+from gud.evaluate.applications.extend import draw_strips, window_of
+from gud.evaluate.applications.reconstruct import reconstruct
 from gud.evaluate.likelihood import image_bits
-from gud.evaluate.reconstruct import reconstruct
 from gud.evaluate.samples import draw_images
 from gud.training.step import Training
 

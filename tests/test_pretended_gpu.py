@@ -12,9 +12,9 @@ from gud.config.sections.validation import validate
 from gud.data.statistics import fit
 from gud.devices import send
 from gud.diffusion.representation import Representation
-from gud.evaluate.extend import draw_strips, window_of
+from gud.evaluate.applications.extend import draw_strips, window_of
+from gud.evaluate.applications.reconstruct import reconstruct
 from gud.evaluate.likelihood import image_bits
-from gud.evaluate.reconstruct import reconstruct
 from gud.evaluate.samples import draw_images
 from gud.model import Model
 from gud.randomness import Stream

@@ -27,10 +27,10 @@ from rocrate.rocrate import ROCrate
 
 from gud.audit.chain import PASSED, examine
 from gud.audit.checks import kind_of
-from gud.audit.checks.check import leaves
 from gud.audit.reading import Bundle
 from gud.audit.root import artefacts, below
 from gud.cli import File, NamedPreset, preset_argument
+from gud.config.leaves import leaves
 from gud.errors import InputError
 from gud.provenance import Record, atomic, files_of, read_record, record_path, sha256
 from gud.provenance.places import CHECKOUT, IN_PACKAGE, PROJECT, path_of

@@ -19,7 +19,7 @@ from gud.audit.reading import BUNDLE, Bundle, read_any
 from gud.audit.root import artefacts, root_hash
 from gud.cli import File
 from gud.errors import InputError
-from gud.provenance import Record, atomic, record_path, sha256
+from gud.provenance import Record, record_path, sha256, write_text
 
 ROOT = "root.sha256"
 """Holds the root hash of the files beside it."""
@@ -65,11 +65,9 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
             unrecorded |= _lost(path, record, records)
     made_at = {name: made_at[name] for name in names.values()}
     bundle = Bundle(folder, names, made_at, records, frozenset(unrecorded))
-    with atomic(folder / BUNDLE) as temporary:
-        temporary.write_text(bundle.text())
+    write_text(folder / BUNDLE, bundle.text())
     root = root_hash(folder)
-    with atomic(folder / ROOT) as temporary:
-        temporary.write_text(f"{root}\n")
+    write_text(folder / ROOT, f"{root}\n")
     return root
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,12 +25,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from gud.audit.checks import kind_of
-from gud.audit.checks.check import leaves
 from gud.audit.reading import SHARD, read_any
 from gud.audit.root import artefacts, below
 from gud.cli import File
+from gud.config.leaves import leaves
+from gud.data.arrays import NOT_NPZ
 from gud.errors import InputError
-from gud.report.points import NOT_NPZ
 
 CLOCK = ("seconds", "images_per_second", "hours")
 """Endings of columns and keys that a clock fills."""
@@ -91,7 +91,7 @@ def of_clock(name: str) -> bool:
     return name.endswith(CLOCK)
 
 
-def contents(path: Path) -> dict[str, Any]:
+def contents(path: Path) -> Mapping[str, Any]:
     """What an artefact holds by its names, without what a clock filled."""
     match path.suffix:
         case ".npz":

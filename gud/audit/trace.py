@@ -14,7 +14,7 @@ import click
 import pandas as pd
 
 from gud.audit.chain import Finding, Link, audit, code_name, shown
-from gud.audit.checks.check import leaves
+from gud.config.leaves import leaves
 from gud.config.paths import quality_folder
 from gud.config.sections.points import point_name
 from gud.errors import InputError

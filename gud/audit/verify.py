@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import click
 
@@ -27,12 +26,12 @@ from gud.audit.reading import Bundle, read_any
 from gud.audit.root import artefacts, below, root_hash
 from gud.audit.staleness import changed_sources
 from gud.cli import File, NamedPreset, preset_argument
+from gud.data.arrays import NOT_NPZ
 from gud.errors import InputError
 from gud.provenance import FORMAT, sha256
 from gud.provenance.places import PROJECT, path_of
-from gud.report.points import NOT_NPZ
 
-UNREADABLE = (*NOT_NPZ, InputError, ArithmeticError, LookupError, RuntimeError)
+UNREADABLE = (*NOT_NPZ, InputError, ArithmeticError, RuntimeError)
 """What checks of a spoilt artefact raise."""
 STATUSES = ("pass", "stale", "fail")
 
@@ -69,7 +68,7 @@ class Verdict:
         first = f"{self.status:<5}  {self.path}  ({self.kind}, {held})"
         return "\n".join([first, *(f"       {reason}" for reason in self.reasons)])
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         checks = [asdict(check) for check in self.checks]
         return {"path": self.path, "kind": self.kind, "status": self.status, "checks": checks}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
-from gud.config.figures import ApplicationSection, Labels
+from gud.config.figures import Labels
 from gud.config.paths import model_file, path_file
 from gud.config.preset import Preset
 from gud.config.sections.data import Data
@@ -16,18 +16,16 @@ from gud.config.sections.evaluation import (
     Likelihood,
     PathSearch,
     Ranges,
-    ReconstructionSettings,
     Sampling,
-    StripSettings,
 )
-from gud.config.sections.experiments import MOST_BATCHES, Experiment
+from gud.config.sections.experiments import MOST_BATCHES, Experiment, Made
 from gud.config.sections.model import ModelSettings, TrainingSettings
-from gud.config.sections.points import Grid, parameters_of_point, point_name, points
+from gud.config.sections.points import Grid, parameters_of_point, points
 from gud.config.sections.schedules import FreePath
 from gud.config.sections.section import Name, Parameters, Section
 from gud.errors import InputError
 
-S = TypeVar("S", bound=Section)
+T = TypeVar("T")
 
 
 class TrainingJob(Section):
@@ -39,24 +37,6 @@ class TrainingJob(Section):
     seed: int
 
 
-class StripJob(Section):
-    """Strips of one experiment at one point of its schedule family (Figure 7)."""
-
-    experiment: Name
-    parameters: Parameters
-    seed: int
-    strip: StripSettings
-
-
-class ReconstructionJob(Section):
-    """Reconstructions of one experiment at one point of its schedule family (Figure 8)."""
-
-    experiment: Name
-    parameters: Parameters
-    seed: int
-    reconstruction: ReconstructionSettings
-
-
 class SearchJob(Section):
     """The search for the path of an experiment."""
 
@@ -66,14 +46,10 @@ class SearchJob(Section):
     seed: int
 
 
-class Trained(TypedDict):
+class Trained(Made):
     """What made a model, for whose group: tables tell of it, and tell by it what compares."""
 
     group: str
-    seed: int
-    data: str
-    model: dict[str, Any]
-    training: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -148,12 +124,7 @@ class Evaluation:
 
 def get_experiment(preset: Preset, name: str) -> Experiment:
     """The experiment of that name; `InputError` if there is none."""
-    if name not in preset.experiments:
-        raise InputError(
-            f"there is no experiment {name} in the preset, which has "
-            f"{', '.join(preset.experiments)}"
-        )
-    return preset.experiments[name]
+    return _named("experiment", preset.experiments, name)
 
 
 def experiment_labels(preset: Preset, name: str) -> Labels:
@@ -178,11 +149,13 @@ def model_of(preset: Preset, experiment: str) -> str:
 
 def get_data(preset: Preset, name: str) -> Data:
     """The data set of that name; `InputError` if there is none."""
-    if name not in preset.data:
-        raise InputError(
-            f"there is no data set {name} in the preset, which has {', '.join(preset.data)}"
-        )
-    return preset.data[name]
+    return _named("data set", preset.data, name)
+
+
+def _named(what: str, known: Mapping[str, T], name: str) -> T:
+    if name not in known:
+        raise InputError(f"there is no {what} {name} in the preset, which has {', '.join(known)}")
+    return known[name]
 
 
 def trained(preset: Preset, name: str) -> Trained:
@@ -213,49 +186,6 @@ def search_job(preset: Preset, name: str) -> SearchJob:
         )
     schedule, search = experiment.schedule, experiment.search
     return SearchJob(experiment=name, schedule=schedule, search=search, seed=preset.seed)
-
-
-def strip_job(preset: Preset, name: str, point: str) -> StripJob:
-    parameters, settings = asked_at(preset, name, point, "strips", StripSettings)
-    return StripJob(experiment=name, parameters=parameters, seed=preset.seed, strip=settings)
-
-
-def reconstruction_job(preset: Preset, name: str, point: str) -> ReconstructionJob:
-    parameters, settings = asked_at(preset, name, point, "reconstructions", ReconstructionSettings)
-    return ReconstructionJob(
-        experiment=name, parameters=parameters, seed=preset.seed, reconstruction=settings
-    )
-
-
-def applications(preset: Preset, experiment: str) -> list[ApplicationSection]:
-    """The figures for which an experiment is put to more than its evaluations."""
-    figures = preset.figures.named().values()
-    applied = [figure for figure in figures if isinstance(figure, ApplicationSection)]
-    return [figure for figure in applied if figure.experiment == experiment]
-
-
-def asking_figure(
-    preset: Preset, experiment: str, made: str, kind: type[S]
-) -> tuple[ApplicationSection, S]:
-    """The figure that asks for something to be made of an experiment, and its settings."""
-    figure = next((f for f in applications(preset, experiment) if f.made == made), None)
-    if figure is None:
-        raise InputError(f"the preset asks for no {made} of experiment {experiment}")
-    assert isinstance(figure.settings, kind)
-    return figure, figure.settings
-
-
-def asked_at(
-    preset: Preset, experiment: str, point: str, made: str, kind: type[S]
-) -> tuple[Parameters, S]:
-    """The parameters of a point, and the settings of what a figure asks to be made there."""
-    figure, settings = asking_figure(preset, experiment, made, kind)
-    found = points(figure.grids)
-    if (name := point_name(parameters_of_point(point))) not in found:
-        raise InputError(
-            f"point {point} is not in the grids of {made} of {experiment}: {', '.join(found)}"
-        )
-    return found[name], settings
 
 
 def evaluations(preset: Preset) -> Iterator[Evaluation]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 
-from gud.config.conditional import (
+from gud.config.applications import (
     ClassifierName,
+    GuidanceJob,
+    InpaintingJob,
+    ReconstructionJob,
+    StripJob,
     classifier_job,
-    guidance_job,
-    inpainting_job,
 )
 from gud.config.figures import figure_of, figure_settings, labels_of
 from gud.config.inputs import table
@@ -20,9 +22,7 @@ from gud.config.jobs import (
     get_data,
     get_evaluation,
     get_experiment,
-    reconstruction_job,
     search_job,
-    strip_job,
     training_job,
 )
 from gud.config.preset import Preset
@@ -71,19 +71,19 @@ def likelihoods(preset: Preset, experiment: str) -> str:
 
 
 def strips(preset: Preset, experiment: str, point: str) -> str:
-    return strip_job(preset, experiment, point).model_dump_json()
+    return StripJob.of(preset, experiment, point).model_dump_json()
 
 
 def reconstructions(preset: Preset, experiment: str, point: str) -> str:
-    return reconstruction_job(preset, experiment, point).model_dump_json()
+    return ReconstructionJob.of(preset, experiment, point).model_dump_json()
 
 
 def guided(preset: Preset, experiment: str, point: str) -> str:
-    return guidance_job(preset, experiment, point).model_dump_json()
+    return GuidanceJob.of(preset, experiment, point).model_dump_json()
 
 
 def inpainted(preset: Preset, experiment: str, point: str) -> str:
-    return inpainting_job(preset, experiment, point).model_dump_json()
+    return InpaintingJob.of(preset, experiment, point).model_dump_json()
 
 
 def quality(preset: Preset, experiment: str) -> str:

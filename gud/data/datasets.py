@@ -14,7 +14,6 @@ import logging
 import struct
 import time
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from gud.cli import File, NamedPreset, out_option, preset_option
 from gud.config.images import Needed, check_images, images_needed
 from gud.config.jobs import get_data
 from gud.config.sections.data import Data
+from gud.data.arrays import NOT_NPZ, load_arrays
 from gud.data.sources import SOURCES
 from gud.errors import InputError
 from gud.provenance import write_arrays, write_record
@@ -35,12 +35,6 @@ from gud.provenance import write_arrays, write_record
 BLOCK = 1 << 20
 ZIP_HEADER, ZIP_LENGTHS = 30, 26
 """Bytes of a member's header before its name, and before the lengths of name and extra field."""
-
-UNREADABLE = (
-    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
-"""What reading a data set raises that is damaged or none."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +54,7 @@ def load(
         images = _mapped(Path(path), f"{split}.npy")
     except FileNotFoundError:
         raise InputError(f"data set {path} does not exist") from None
-    except UNREADABLE as error:
+    except NOT_NPZ as error:
         reason = error.args[0] if error.args else type(error).__name__
         raise InputError(f"data set {path} has no readable array {split!r}: {reason}") from None
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3 or not images.size:
@@ -82,19 +76,8 @@ def load_regions(path: str | Path, split: str, count: int) -> Int64[np.ndarray, 
     Images of one region are not independent of one another.
     """
     name = f"{split}_region"
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if name not in arrays:
-                return np.arange(count)
-            region = arrays[name]
-    except UNREADABLE as error:
-        raise InputError(f"data set {path} has no readable array {name!r}: {error}") from None
-    if region.shape != (count,) or region.dtype.kind not in "iu":
-        raise InputError(
-            f"{name} of data set {path} is {region.dtype} of shape {region.shape}, expected an "
-            f"integer for each of its {count} images"
-        )
-    return region.astype(np.int64)
+    found = load_arrays(path, {}, optional={name: f"iu {count}"})
+    return found.get(name, np.arange(count)).astype(np.int64)
 
 
 def load_labels(
@@ -106,19 +89,10 @@ def load_labels(
         InputError: the images have no classes, or the labels are not one of them for each image.
     """
     name = f"{split}_label"
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            label, classes = arrays[name], arrays["classes"]
-    except UNREADABLE as error:
-        raise InputError(f"data set {path} has no readable classes, {name!r}: {error}") from None
-    if classes.dtype.kind != "U" or classes.ndim != 1:
-        raise InputError(f"classes of data set {path} are {classes.dtype}, expected names")
-    whole = label.shape == (count,) and label.dtype.kind in "iu"
-    if not whole or not ((label >= 0) & (label < len(classes))).all():
-        raise InputError(
-            f"{name} of data set {path} is {label.dtype} of shape {label.shape}, expected the "
-            f"number of one of {len(classes)} classes for each of its {count} images"
-        )
+    found = load_arrays(path, {name: f"iu {count}", "classes": "U classes"})
+    label, classes = found[name], found["classes"]
+    if not ((label >= 0) & (label < len(classes))).all():
+        raise InputError(f"{name} of {path} must hold numbers of its {len(classes)} classes")
     return torch.from_numpy(label.astype(np.int64)), tuple(map(str, classes))
 
 

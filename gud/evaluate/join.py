@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gud.cli import File, NamedPreset, experiment_option, out_option, point_option, preset_option
+from gud.cli import File, NamedPreset, experiment_option, out_option, point_option
 from gud.config.jobs import get_evaluation
 from gud.evaluate.shards import Made, Shards
 from gud.provenance import write_arrays, write_record
@@ -29,10 +29,9 @@ def makers(made: Sequence[Made]) -> list[Maker]:
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @click.option("--quantity", required=True, help="nll, samples, samples-SAMPLER or gallery-METHOD.")
-@point_option(required=True)
+@point_option()
 @out_option("The artefact, FOLDER/POINT.npz.")
 @click.argument("inputs", type=File, nargs=-1, required=True)
 def main(

@@ -142,13 +142,22 @@ def image_bound(
 
 
 def choose_images(
-    available: int, wanted: int, seed: int, source: Path, *, sort: bool = True
+    available: int,
+    wanted: int,
+    seed: int,
+    source: Path,
+    *,
+    sort: bool = True,
+    key: str = "likelihood.images",
 ) -> np.ndarray:
-    """Indices of `wanted` random images of the test split; unsorted, fewer of them are random."""
+    """Indices of `wanted` random images of the test split; unsorted, fewer of them are random.
+
+    Args:
+        source: the file of the images.
+        key: of the settings, that wants so many.
+    """
     if wanted > available:
-        raise InputError(
-            f"likelihood.images = {wanted} is more than the {available} test images of {source}"
-        )
+        raise InputError(f"{key} = {wanted} is more than the {available} test images of {source}")
     order = Stream("cpu", seed, "test images").permutation(available)
     chosen = order[:wanted].numpy()
     return np.sort(chosen) if sort else chosen

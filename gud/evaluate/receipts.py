@@ -9,7 +9,7 @@ from typing import Any
 
 from gud.config.jobs import Evaluation
 from gud.evaluate.shards import Shards
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
 
 
 def write_receipt(
@@ -31,9 +31,8 @@ def write_receipt(
     """
     folder = out.parent.parent
     paths = [shards.path(start) for shards, start in work]
-    with atomic(out) as temporary:
-        listed = [str(path.relative_to(folder)) for path in paths]
-        temporary.write_text(json.dumps(listed, indent=1) + "\n")
+    listed = [str(path.relative_to(folder)) for path in paths]
+    write_text(out, json.dumps(listed, indent=1) + "\n")
     write_record(
         out,
         inputs=inputs,

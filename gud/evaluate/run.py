@@ -19,14 +19,7 @@ from pathlib import Path
 
 import click
 
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    preset_option,
-)
+from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
 from gud.config.jobs import Evaluation, batches_in_job, get_evaluation
 from gud.config.sections.evaluation import Likelihood, Ranges
 from gud.data import datasets
@@ -74,7 +67,6 @@ def run_job(
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @click.option("--quantity", required=True, help="nll, samples, samples-SAMPLER or gallery-METHOD.")
 @click.option("--job", required=True, help="Its name, as the workflow plans it, or `all`.")

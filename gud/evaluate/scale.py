@@ -25,7 +25,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from gud.cli import NamedPreset, experiment_option, input_option, out_option, preset_option
+from gud.cli import NamedPreset, experiment_option, input_option, out_option
 from gud.config.jobs import get_experiment
 from gud.config.preset import Experiment
 from gud.data import datasets, statistics
@@ -37,7 +37,7 @@ from gud.diffusion.dequantisation import (
 from gud.diffusion.likelihood import bits_per_dim
 from gud.diffusion.representation import Representation
 from gud.evaluate.likelihood import choose_images
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
 from gud.randomness import Stream
 from gud.report.uncertainty import standard_error
 
@@ -145,7 +145,6 @@ def measure_scale(
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @input_option("--data", "The data set of the experiment, .npz.")
 @input_option("--statistics", "Of its basis, .safetensors.")
@@ -156,8 +155,7 @@ def main(preset: NamedPreset, experiment: str, data: Path, statistics: Path, out
     table, settings = measure_scale(
         get_experiment(preset.preset, experiment), seed, data, statistics
     )
-    with atomic(out) as temporary:
-        table.to_csv(temporary, index=False)
+    write_text(out, table.to_csv(index=False))
     write_record(
         out,
         inputs=[data, statistics],

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -20,14 +19,7 @@ from jaxtyping import Float64, UInt8
 from safetensors import SafetensorError
 from torch import Tensor
 
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    preset_option,
-)
+from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
 from gud.config.jobs import SearchJob, search_job
 from gud.config.sections.evaluation import PathSearch
 from gud.config.sections.schedules import FreePath
@@ -120,7 +112,7 @@ def compare(
     search: PathSearch,
     seed: int,
     region: np.ndarray,
-) -> dict[str, Any]:
+) -> dict[str, float]:
     """Bounds of two paths on the same images, with the paired difference of the second.
 
     Args:
@@ -150,7 +142,6 @@ def compare(
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @input_option("--model", "The network that knows the region, .safetensors.")
 @input_option("--data", "Its data set, .npz, of which training images are taken.")

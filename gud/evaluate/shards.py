@@ -29,6 +29,7 @@ from gud.config.jobs import Evaluation
 from gud.config.paths import shard_file
 from gud.config.sections.section import Parameters
 from gud.config.sections.validation import validate
+from gud.data.arrays import Arrays
 from gud.errors import InputError
 from gud.progress import progress
 from gud.provenance import (
@@ -41,7 +42,6 @@ from gud.provenance import (
     write_arrays,
 )
 
-Arrays = dict[str, np.ndarray]
 Evaluate = Callable[[Parameters, np.ndarray], Arrays]
 """Maps the parameters of a point and the numbers of a shard's images to the shard's arrays."""
 

@@ -35,7 +35,7 @@ from gud.planning.finished import Found, finished_work
 from gud.planning.memory import GIGA, advice, together
 from gud.planning.rates import measure, read_rates
 from gud.planning.workload import Work, image_size, planned
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
 
 T = TypeVar("T")
 COLUMNS = [
@@ -245,8 +245,7 @@ def main(
     if measured and (load := os.getloadavg()[0]) > (os.cpu_count() or 1):
         print(f"warning: this machine is busy (load {load:.1f}): the measured rates are too slow")
     if csv:
-        with atomic(csv) as temporary:
-            table.to_csv(temporary, index=False)
+        write_text(csv, table.to_csv(index=False))
         write_record(csv, inputs=[preset.file], started=started)
 
 

@@ -37,19 +37,7 @@ def measure(experiment: Experiment, size: int, device: torch.device) -> Rates:
     images = Stream("cpu", 0, "bill").integers(256, shape).to(torch.uint8)
     rates: dict[str, float] = {"backward": 0.0}
     try:
-        trained = Training(run, images, statistics, device)
-
-        def gradient(batch: int) -> None:
-            trained.settings = training.model_copy(update={"batch_size": batch})
-            trained.gradient(0)
-
-        def step(_: int) -> None:
-            trained.optimizer.step()
-            trained.update_average()
-
-        rates["train"] = per_image(gradient, run.training.batch_size, device)
-        rates["step"] = per_image(step, 1, device)
-        del trained
+        rates |= training_rates(Training(run, images, statistics, device), device)
         # Evaluation runs in float32, whatever the training's precision.
         model = Model(experiment.model(), statistics).to(device).eval().requires_grad_(False)
         ranges = experiment.schedule.ranges.items()
@@ -73,6 +61,24 @@ def measure(experiment: Experiment, size: int, device: torch.device) -> Rates:
             f"a batch of {experiment.title} in the preset does not fit into the memory of {device}"
         ) from None
     return Rates(**rates)
+
+
+def training_rates(trained: Training, device: torch.device) -> dict[str, float]:
+    """Seconds of `Rates.train` and of `Rates.step`."""
+    settings = trained.settings
+
+    def gradient(batch: int) -> None:
+        trained.settings = settings.model_copy(update={"batch_size": batch})
+        trained.gradient(0)
+
+    def step(_: int) -> None:
+        trained.optimizer.step()
+        trained.update_average()
+
+    return {
+        "train": per_image(gradient, settings.batch_size, device),
+        "step": per_image(step, 1, device),
+    }
 
 
 def per_image(work: Callable[[int], None], largest: int, device: torch.device) -> float:

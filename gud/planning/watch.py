@@ -33,8 +33,8 @@ import numpy as np
 
 from gud.cli import File, NamedPreset, preset_argument
 from gud.config import inputs, paths
-from gud.config.conditional import ClassifierName
-from gud.config.jobs import Evaluation, applications, batches_in_job, evaluations
+from gud.config.applications import ClassifierName, applications
+from gud.config.jobs import Evaluation, batches_in_job, evaluations
 from gud.config.preset import Preset
 from gud.config.sections.data import archive_names
 from gud.config.sections.evaluation import ConditionalSettings

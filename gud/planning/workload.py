@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gud.config.jobs import Evaluation, applications, batches_in_job, evaluations
+from gud.config.applications import applications
+from gud.config.jobs import Evaluation, batches_in_job, evaluations
 from gud.config.paths import quality_folder
 from gud.config.preset import Preset
 from gud.config.sections.data import class_count, image_size

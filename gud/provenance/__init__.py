@@ -21,7 +21,7 @@ from gud.provenance.record import (
     write_records,
 )
 from gud.provenance.versions import code_version, package_versions
-from gud.provenance.writing import atomic, naming, sha256, write_arrays
+from gud.provenance.writing import atomic, naming, sha256, write_arrays, write_text
 
 __all__ = [
     "FORMAT",
@@ -43,4 +43,5 @@ __all__ = [
     "write_arrays",
     "write_record",
     "write_records",
+    "write_text",
 ]

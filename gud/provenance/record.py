@@ -19,7 +19,7 @@ from gud.errors import InputError
 from gud.provenance.command import command_record
 from gud.provenance.places import name_of
 from gud.provenance.versions import code_version, loaded_sources, package_versions
-from gud.provenance.writing import atomic, sha256
+from gud.provenance.writing import sha256, write_text
 
 FORMAT = 2
 """Of records. Those of format 1 hold no digests of other records and no command."""
@@ -110,9 +110,8 @@ def write_record(
     }
     # As they will be read: settings may hold tuples, which JSON has not.
     record = json.loads(json.dumps(record))
-    with atomic(record_path(path)) as temporary:
-        sealed = record | {SEAL: record_digest(record)}
-        temporary.write_text(json.dumps(sealed, indent=1, sort_keys=True) + "\n")
+    sealed = record | {SEAL: record_digest(record)}
+    write_text(record_path(path), json.dumps(sealed, indent=1, sort_keys=True) + "\n")
 
 
 def write_records(paths: Sequence[str | Path], **record: Any) -> None:

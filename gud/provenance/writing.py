@@ -52,6 +52,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text, such as a table's, as UTF-8."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_arrays(path: str | Path, **arrays: np.ndarray | np.generic) -> None:
     """Write an npz file under any name; numpy gives a name without that suffix another one."""
     import numpy as np

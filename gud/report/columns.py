@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gud.config.jobs import Trained
 from gud.config.sections.processes import process_of
 from gud.provenance import Record
-from gud.report.differences import DIFFERENCE_COLUMNS
+from gud.report.differences import DIFFERENCE_COLUMNS, Columns
 from gud.report.points import LikelihoodPoint, checked_record
 from gud.report.reading import MeasuredQuality, read_scale
 from gud.report.uncertainty import probe_standard_error, standard_error
@@ -91,7 +91,7 @@ COUNTS = {
 }
 
 
-def made_columns(experiment: str, trained: Trained) -> dict[str, Any]:
+def made_columns(experiment: str, trained: Trained) -> Columns:
     """What tells the experiment of a point and its network."""
     model = trained["model"]
     process = process_of(model)
@@ -110,7 +110,7 @@ def made_columns(experiment: str, trained: Trained) -> dict[str, Any]:
     return dict(zip(MADE_COLUMNS, values, strict=True))
 
 
-def likelihood_columns(point: LikelihoodPoint) -> dict[str, Any]:
+def likelihood_columns(point: LikelihoodPoint) -> Columns:
     settings = point.record["settings"]["likelihood"]
     images, probes = point.bits_per_dim.shape
     regions = len(set(point.region.tolist()))
@@ -130,7 +130,7 @@ def likelihood_columns(point: LikelihoodPoint) -> dict[str, Any]:
     }
 
 
-def quality_columns(quality: MeasuredQuality, samples: Record) -> dict[str, Any]:
+def quality_columns(quality: MeasuredQuality, samples: Record) -> Columns:
     sampling = samples["settings"]["sampling"]
     return {
         "fid": quality.fid,
@@ -154,10 +154,10 @@ def quality_columns(quality: MeasuredQuality, samples: Record) -> dict[str, Any]
     }
 
 
-def scale_columns(path: Path) -> tuple[str, dict[str, float], int]:
+def scale_columns(path: Path) -> tuple[str, Columns, int]:
     """The experiment of a scale, its columns, and the number of images it was measured on."""
     record, table = checked_record(path), read_scale(path)
-    columns = {}
+    columns: Columns = {}
     for name in SCALE:
         known = name in table.index
         columns[f"scale_{name}"] = table.bits_per_dim[name] if known else math.nan
@@ -165,9 +165,9 @@ def scale_columns(path: Path) -> tuple[str, dict[str, float], int]:
     return record["settings"]["experiment"], columns, record["settings"]["images"]
 
 
-def _other_columns(point: LikelihoodPoint) -> dict[str, float]:
+def _other_columns(point: LikelihoodPoint) -> Columns:
     """Further estimates of the same images: their means and how they differ from the first."""
-    columns = {}
+    columns: Columns = {}
     for name, estimates in point.others.items():
         per_image, prefix = estimates.mean(1), OTHERS[name]
         for end, values in (("", per_image), ("_minus_nll", per_image - point.per_image)):

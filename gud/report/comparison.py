@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas as pd
@@ -18,8 +17,9 @@ import pandas as pd
 from gud.cli import File, out_option
 from gud.config.sections.points import point_name
 from gud.errors import InputError
-from gud.provenance import atomic, write_record
-from gud.report.markdown import embed, read_page
+from gud.provenance import write_record, write_text
+from gud.report.differences import Columns
+from gud.report.markdown import embed, markdown_table, read_page
 from gud.report.origins import Origin, origins
 from gud.report.points import parameters_of
 from gud.report.published import Measure, Published, Quantities, load_published
@@ -40,7 +40,7 @@ MEASURED = (
 """Columns of each side, after one for each measure."""
 MARKERS = ("<!-- comparison -->", "<!-- end of comparison -->")
 
-Known = dict[str, tuple[Origin, dict[str, Any]]]
+Known = dict[str, tuple[Origin, Columns]]
 """What has been measured of a quantity, by side."""
 
 
@@ -81,9 +81,7 @@ def compare(published: Quantities, tables: Sequence[Path]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=head).astype({"published_samples": "Int64"})
 
 
-def _add(
-    known: Known, number: Published, found: tuple[Origin, dict[str, Any]], table: Path
-) -> None:
+def _add(known: Known, number: Published, found: tuple[Origin, Columns], table: Path) -> None:
     """What a table has of a quantity, on the side of its data."""
     origin, values = found
     side = "paper_data" if number.settings.items() <= origin.data.items() else "other_data"
@@ -97,9 +95,7 @@ def _add(
     known[side] = found
 
 
-def _measured(
-    points: pd.DataFrame, number: Published, measure: Measure, origin: Origin
-) -> dict[str, Any]:
+def _measured(points: pd.DataFrame, number: Published, measure: Measure, origin: Origin) -> Columns:
     best = measure.best_of(points)
     return {
         number.measure: best[measure.column],
@@ -120,16 +116,16 @@ def as_markdown(table: pd.DataFrame, published: Quantities) -> str:
     named = pd.Series(zip(table.quantity, table.place, strict=True), table.index, dtype=object)
     table = table[~named.isin(unlisted)]
     return "\n".join(
-        "".join(f"| {' | '.join(cells)} |\n" for cells in _cells(table, name, measure))
+        markdown_table(
+            [measure.title, "paper", *SIDES.values(), *(cost.replace("_", " ") for cost in COSTS)],
+            _cells(table, name),
+        )
         for name, measure in published.measures.items()
         if (table.measure == name).any()
     )
 
 
-def _cells(table: pd.DataFrame, name: str, measure: Measure) -> Iterator[list[str]]:
-    header = [measure.title, "paper", *SIDES.values(), *(cost.replace("_", " ") for cost in COSTS)]
-    yield header
-    yield ["---"] * len(header)
+def _cells(table: pd.DataFrame, name: str) -> Iterator[list[str]]:
     for _, row in table[table.measure == name].iterrows():
         printed = row[f"published_{name}"]
         cells = [
@@ -167,11 +163,9 @@ def main(published: Path, out: Path, markdown: Path | None, tables: tuple[Path, 
         raise InputError(f"table {missing[0]} does not exist")
     page = read_page(markdown, MARKERS) if markdown else None
     numbers = load_published(published)
-    with atomic(out) as temporary:
-        compare(numbers, tables).to_csv(temporary, index=False)
+    write_text(out, compare(numbers, tables).to_csv(index=False))
     made = (origin for path in tables for origin in origins(path).values())
     histories = [origin.history for origin in made if origin.history]
     write_record(out, inputs=[published, *tables, *histories], started=started)
     if markdown and page is not None:
-        with atomic(markdown) as temporary:
-            temporary.write_text(embed(page, as_markdown(pd.read_csv(out), numbers), MARKERS))
+        write_text(markdown, embed(page, as_markdown(pd.read_csv(out), numbers), MARKERS))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from gud.config.jobs import Trained
 from gud.config.sections.section import Parameters
@@ -35,6 +34,8 @@ REFERENCE_COLUMNS = (
 
 Key = tuple[str, tuple[tuple[str, float], ...]]
 """What identifies a row: experiment and parameters, in the order by which a table is sorted."""
+Columns = dict[str, str | float | None]
+"""What a row holds, by the names of columns."""
 Likelihoods = Mapping[str, Mapping[Key, LikelihoodPoint]]
 """The points of each experiment."""
 
@@ -43,7 +44,7 @@ def key_of(experiment: str, parameters: Parameters) -> Key:
     return experiment, tuple(sorted(parameters.items()))
 
 
-def differences(likelihoods: Likelihoods) -> Iterator[tuple[Key, dict[str, float]]]:
+def differences(likelihoods: Likelihoods) -> Iterator[tuple[Key, Columns]]:
     """`DIFFERENCE_COLUMNS` of each point.
 
     Every difference is NaN where there is nothing to compare with, or not on the same images.
@@ -54,7 +55,7 @@ def differences(likelihoods: Likelihoods) -> Iterator[tuple[Key, dict[str, float
         best = min(points.values(), key=lambda point: point.per_image.mean())
         band = difference_factor(points.values())
         for key, point in points.items():
-            columns: dict[str, float] = {}
+            columns: Columns = {}
             standard = standard_parameters(parameter for parameter, _ in key[1])
             others = {"standard": points.get(key_of(name, standard or {})), "best": best}
             for what, other in others.items():
@@ -72,7 +73,7 @@ def differences(likelihoods: Likelihoods) -> Iterator[tuple[Key, dict[str, float
 
 def reference_differences(
     likelihoods: Likelihoods, references: Mapping[str, str]
-) -> Iterator[tuple[Key, dict[str, Any]]]:
+) -> Iterator[tuple[Key, Columns]]:
     """`REFERENCE_COLUMNS` of each point of the experiments that have a reference.
 
     They are to the network of the reference from the same training seed, at the same parameters,
@@ -114,7 +115,7 @@ def reference_differences(
         only = made[reference] if len(others) == 1 else None
         for key, point in likelihoods[name].items():
             other = others.get((reference, key[1]), only)
-            columns: dict[str, Any] = {"reference": reference}
+            columns: Columns = {"reference": reference}
             for estimate in ESTIMATES:
                 against = other or _lowest_of_others(others, key, estimate)
                 mean, error = paired_difference(point, against, estimate)

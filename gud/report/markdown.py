@@ -1,12 +1,19 @@
-"""Pages that show a table between two markers, which commands write into them."""
+"""Tables in Markdown, and pages that show one between two markers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gud.errors import InputError
 
 Markers = tuple[str, str]
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table, each line ended."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def read_page(path: Path, markers: Markers) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from pydantic import ConfigDict
@@ -17,7 +15,10 @@ from gud.config.sections.section import Positive, Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
 from gud.provenance import Record
-from gud.report.points import checked_record, record_of
+from gud.report.points import checked_record, inputs_of
+
+MADE_FROM = (".npz", ".safetensors")
+"""Files of arrays and models."""
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 class Origin:
     """How the points of an experiment came about: settings of the data, training and its course."""
 
-    data: dict[str, Any]
+    data: dict[str, object]
     steps: int
     history: Path | None
 
@@ -57,15 +58,11 @@ def training_seconds(history: Path) -> float:
 def origins(table: Path) -> dict[str, Origin]:
     """The origin of each experiment of a table, by the records of its likelihoods and qualities."""
     found: dict[str, Origin] = {}
-    for name, digest in checked_record(table)["inputs"].items():
-        if not name.endswith((".npz", ".json")):
-            continue
-        point = Path(os.path.normpath(table.parent / name))
-        record = _linked(point, digest, table)
-        inputs = _inputs(point, record)
+    for point, record in inputs_of(table, checked_record(table), (".npz", ".json")):
+        inputs = dict(inputs_of(point, record, MADE_FROM))
         for samples, drawn in list(inputs.items()):
             if "sampling" in drawn["settings"]:
-                inputs |= _inputs(samples, drawn)
+                inputs |= inputs_of(samples, drawn, MADE_FROM)
                 record = inputs.pop(samples)
         made = {path.suffix: (path, used) for path, used in inputs.items()}
         try:
@@ -78,24 +75,6 @@ def origins(table: Path) -> dict[str, Origin]:
         if found.setdefault(experiment, origin) != origin:
             raise InputError(f"{table} holds points of {experiment} from different models or data")
     return found
-
-
-def _inputs(path: Path, record: Record) -> dict[Path, Record]:
-    """The records of the arrays and models that an artefact was made from."""
-    files = {
-        Path(os.path.normpath(path.parent / name)): digest
-        for name, digest in record["inputs"].items()
-        if name.endswith((".npz", ".safetensors"))
-    }
-    return {file: _linked(file, digest, path) for file, digest in files.items()}
-
-
-def _linked(path: Path, digest: str, user: Path) -> Record:
-    """The record of a file that another was made from, if it is of that very content."""
-    record = record_of(path)
-    if record["sha256"] != digest:
-        raise InputError(f"{path} was made anew after {user} was made from it: make {user} again")
-    return record
 
 
 def _history(model: Path, trained: Record) -> Path | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Collection, Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,11 @@ from jaxtyping import Float, Int64
 from gud.config.jobs import Trained
 from gud.config.sections.schedules import FAMILIES
 from gud.config.sections.section import Parameters
+from gud.data.arrays import load_arrays
 from gud.errors import InputError
 from gud.provenance import Record, read_record, sha256
 from gud.report.uncertainty import band_factor, standard_error
 
-NOT_NPZ = (OSError, EOFError, ValueError, TypeError, AttributeError, BadZipFile, zlib.error)
-"""What reading an npz file raises if it is none."""
 PARAMETER_NAMES = tuple(sorted({name for family in FAMILIES for name in family.domains}))
 """All schedule parameters, in the order of a table's columns."""
 
@@ -103,7 +101,7 @@ class LikelihoodPoint:
         return self.record["settings"]["trained"]
 
     @property
-    def estimator(self) -> dict[str, Any]:
+    def estimator(self) -> Mapping[str, object]:
         """The settings that all points of one experiment must share to be compared."""
         settings = self.record["settings"]["likelihood"]
         return {key: settings[key] for key in settings if key not in ("images", "batch_size")}
@@ -138,48 +136,20 @@ def difference_factor(points: Collection[LikelihoodPoint]) -> float:
 def read_likelihood(path: Path) -> LikelihoodPoint:
     """A likelihood artefact with its record, checked."""
     record = checked_record(path)
-    names = ("bits_per_dim", "index", "evaluations")
     asked = record["settings"]["likelihood"].get("also", [])
-    expected = [*names, *(f"{name}_bits_per_dim" for name in asked)]
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if missing := [name for name in expected if name not in arrays]:
-                raise InputError(
-                    f"{path} must hold the arrays {', '.join(expected)}; {missing[0]} is not there"
-                )
-            bits_per_dim, index, evaluations = (arrays[name] for name in names)
-            region = arrays.get("region", index)
-            others = {name: arrays[f"{name}_bits_per_dim"] for name in asked}
-    except InputError:
-        raise
-    except NOT_NPZ as error:
-        raise InputError(f"{path} cannot be read as an npz file: {error}") from None
-    kinds = "".join(array.dtype.kind for array in (bits_per_dim, index, evaluations))
-    if kinds != "fii" or index.ndim != 1 or evaluations.ndim != 1 or not bits_per_dim.size:
-        raise InputError(
-            f"{path}: bits_per_dim, index and evaluations must hold numbers, the latter two "
-            f"integers along one axis"
-        )
-    if not len(evaluations):
-        raise InputError(f"{path}: evaluations is empty")
-    if bits_per_dim.ndim != 2 or len(bits_per_dim) != len(index):
-        raise InputError(
-            f"{path}: bits_per_dim has shape {bits_per_dim.shape}, which must be (images, probes) "
-            f"with the {len(index)} images of index"
-        )
-    if not np.isfinite(bits_per_dim).all():
-        raise InputError(f"{path}: bits_per_dim holds values that are not finite")
-    if region.shape != index.shape:
-        raise InputError(f"{path}: region has shape {region.shape}, expected that of index")
-    for name, other in others.items():
-        if other.dtype.kind != "f" or other.ndim != 2 or len(other) != len(index):
-            raise InputError(
-                f"{path}: {name}_bits_per_dim is {other.dtype} of shape {other.shape}, expected "
-                f"numbers for each of the {len(index)} images"
-            )
-        if not np.isfinite(other).all():
-            raise InputError(f"{path}: {name}_bits_per_dim holds values that are not finite")
-    return LikelihoodPoint(path, record, bits_per_dim, index, region, evaluations, others)
+    kinds = {"bits_per_dim": "f images probes", "index": "i images", "evaluations": "i batches"}
+    further = {name: f"{name}_bits_per_dim" for name in asked}
+    kinds |= {array: f"f images {name}" for name, array in further.items()}
+    arrays = load_arrays(path, kinds, optional={"region": "i images"})
+    return LikelihoodPoint(
+        path,
+        record,
+        arrays["bits_per_dim"],
+        arrays["index"],
+        arrays.get("region", arrays["index"]),
+        arrays["evaluations"],
+        {name: arrays[array] for name, array in further.items()},
+    )
 
 
 def checked_record(path: Path) -> Record:
@@ -188,6 +158,26 @@ def checked_record(path: Path) -> Record:
     if record.get("sha256") != sha256(path):
         raise InputError(f"{path} has changed since {path}.json was written: make it again")
     return record
+
+
+def inputs_of(
+    path: Path, record: Record, suffixes: tuple[str, ...]
+) -> Iterator[tuple[Path, Record]]:
+    """The inputs of an artefact with some suffixes, and their records, if they are what they were.
+
+    Args:
+        record: of the artefact.
+    """
+    for name, digest in record["inputs"].items():
+        if not name.endswith(suffixes):
+            continue
+        file = Path(os.path.normpath(path.parent / name))
+        found = record_of(file)
+        if found["sha256"] != digest:
+            raise InputError(
+                f"{file} was made anew after {path} was made from it: make {path} again"
+            )
+        yield file, found
 
 
 def record_of(path: Path) -> Record:

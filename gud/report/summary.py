@@ -10,7 +10,8 @@ import click
 import pandas as pd
 
 from gud.cli import File, NamedPreset, out_option, preset_option
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
+from gud.report.markdown import markdown_table
 from gud.report.points import is_standard, parameters_of, scale_note
 from gud.report.reading import read_table
 
@@ -51,18 +52,13 @@ def summarise(
     lines = ["# Results", ""]
     lines += [f"Stand-in: {stand_in}", ""] if stand_in else []
     for name, table in tables.items():
-        lines += [f"## {name}", "", _line(HEADER), _line(["---"] * len(HEADER))]
         groups = [group for _, group in table.groupby("experiment", sort=False)]
-        lines += [_line(_cells(group)) for group in groups]
+        lines += [f"## {name}", "", markdown_table(HEADER, map(_cells, groups)).rstrip()]
         notes = [f"{group.experiment.iloc[0]}: {scale_note(group)}" for group in groups]
         lines += ["", *(f"{note}\n" for note in notes if not note.endswith(": "))]
     lines += [ERRORS, ""]
     lines += [f"- {figure}" for figure in figures]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _cells(points: pd.DataFrame) -> list[str]:
@@ -123,6 +119,5 @@ def main(preset: NamedPreset, out: Path, files: tuple[Path, ...]) -> None:
     paths = [path for path in files if path.suffix == ".csv"]
     tables = {str(path): read_table(path, SHOWN) for path in paths}
     figures = [str(path) for path in files if path.suffix != ".csv"]
-    with atomic(out) as temporary:
-        temporary.write_text(summarise(tables, figures, preset.preset.stand_in))
+    write_text(out, summarise(tables, figures, preset.preset.stand_in))
     write_record(out, inputs=[path for path in files if path.is_file()], started=started)

@@ -14,7 +14,7 @@ from gud.cli import File, out_option
 from gud.config.jobs import Trained
 from gud.config.sections.points import point_name
 from gud.errors import InputError
-from gud.provenance import Record, atomic, write_record
+from gud.provenance import Record, write_record, write_text
 from gud.report.columns import (
     COUNTS,
     MADE_COLUMNS,
@@ -29,6 +29,7 @@ from gud.report.columns import (
 )
 from gud.report.differences import (
     REFERENCE_COLUMNS,
+    Columns,
     Key,
     differences,
     key_of,
@@ -59,7 +60,7 @@ MEASURED = {
 """What may differ between the qualities of a table. All else must be the same to compare them: a
 Frechet distance depends on the numbers of images and on the extractor."""
 
-Rows = dict[tuple[Key, str], dict[str, Any]]
+Rows = dict[tuple[Key, str], Columns]
 """By point and by the quantity of its samples; a likelihood stands beside `samples`."""
 
 
@@ -119,7 +120,7 @@ def tabulate(
             asked = point.record["settings"]["likelihood"]["images"]
             _same("number of test images", images, path, asked)
             rows[key, "samples"] |= columns
-    conditions: dict[str, Any] = {}
+    conditions: object = None
     for number, path in enumerate(quality):
         measures += QUALITY_COLUMNS if number == 0 else ()
         measured, samples = read_sampled_quality(path)
@@ -144,7 +145,7 @@ def _add(
     trainings: dict[str, Trained],
     path: Path,
     record: Record,
-    values: dict[str, Any],
+    values: Columns,
     samples: str = "samples",
 ) -> Key:
     """Put the values of an artefact into the row of its point."""
@@ -161,7 +162,7 @@ def _add(
         raise InputError(f"{path} is recorded as the point {point_name(parameters)}")
     if trainings.setdefault(key[0], settings["trained"]) != settings["trained"]:
         raise InputError(f"{path}: another model or training made it than other points of {key[0]}")
-    row = rows.setdefault((key, samples), made | parameters)
+    row = rows.setdefault((key, samples), {**made, **parameters})
     if repeated := row.keys() & values.keys():
         raise InputError(f"{path} gives {min(repeated)} of {key[0]} {path.stem} a second time")
     row |= values
@@ -206,7 +207,6 @@ def main(out: Path, pairs: tuple[str, ...], points: tuple[Path, ...]) -> None:
     nll, quality, scale = ([path for path in points if path.suffix == end] for end in suffixes)
     references = read_references(pairs)
     table = tabulate(nll, quality, scale, references)
-    with atomic(out) as temporary:
-        table.to_csv(temporary, index=False)
+    write_text(out, table.to_csv(index=False))
     settings = {"reference": references} if references else {}
     write_record(out, inputs=points, settings=settings, started=started)

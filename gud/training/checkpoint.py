@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from gud.config.leaves import differing
 from gud.errors import InputError
 from gud.provenance import atomic
 from gud.training.lock import locked
@@ -39,7 +39,7 @@ class Checkpoint:
 
     step: int
     tensors: Tensors
-    identity: dict[str, Any]
+    identity: dict[str, object]
 
 
 class Checkpoints:
@@ -51,7 +51,7 @@ class Checkpoints:
             identity is refused.
     """
 
-    def __init__(self, folder: str | Path, identity: Mapping[str, Any]):
+    def __init__(self, folder: str | Path, identity: Mapping[str, object]):
         self.folder = Path(folder)
         self.identity = json.loads(json.dumps(identity))
 
@@ -117,12 +117,9 @@ class Checkpoints:
         self._check(path, found.identity)
         return found
 
-    def _check(self, path: Path, identity: dict[str, Any]) -> None:
-        found, asked = _leaves(identity), _leaves(self.identity)
+    def _check(self, path: Path, identity: Mapping[str, object]) -> None:
         differences = [
-            f"{key} = {json.dumps(found.get(key))} (now {json.dumps(asked.get(key))})"
-            for key in sorted(found.keys() | asked.keys())
-            if found.get(key) != asked.get(key)
+            f"{key} = {then} (now {now})" for key, then, now in differing(identity, self.identity)
         ]
         if differences:
             raise InputError(
@@ -195,11 +192,3 @@ def _digest(tensors: Tensors, metadata: dict[str, str]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        leaves |= _leaves(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return leaves

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gud.provenance import atomic
+from gud.provenance import write_text
 from gud.training.checkpoint import Tensors
 
 COLUMNS = ("step", "loss", "images_per_second", "seconds", "learning_rate", "gradient_norm")
@@ -67,5 +67,4 @@ class History:
             ",".join(form.format(value) for form, value in zip(forms, row, strict=True))
             for row in rows.tolist()
         ]
-        with atomic(path) as temporary:
-            temporary.write_text("\n".join([",".join(COLUMNS), *lines]) + "\n")
+        write_text(path, "\n".join([",".join(COLUMNS), *lines]) + "\n")

@@ -42,15 +42,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    preset_option,
-)
-from gud.config.conditional import ClassifierJob, ClassifierName, classifier_job
+from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
+from gud.config.applications import ClassifierJob, ClassifierName, classifier_job
 from gud.config.jobs import TrainingJob, training_job
 from gud.config.paths import CHECKPOINTS, EVENTS, HISTORY
 from gud.data import datasets
@@ -190,7 +183,6 @@ def finish(training: NetworkTraining[Any], table: Path, out: Path, **record: Any
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @input_option("--data", "A data set, .npz.")
 @input_option("--statistics", "Of the data set in the experiment's basis.")

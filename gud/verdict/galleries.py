@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from gud.figures.drawing.images import load_arrays
+from gud.data.arrays import load_arrays
 from gud.provenance import Record
 from gud.report.points import checked_record
 from gud.verdict.contrasts import image_deviations

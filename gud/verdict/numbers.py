@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from jaxtyping import Float
 
 from gud.errors import InputError
 from gud.provenance import Record
-from gud.report.points import checked_record, read_likelihood, record_of
+from gud.report.points import checked_record, inputs_of, read_likelihood, record_of
 from gud.report.reading import read_sampled_quality, read_table
 from gud.verdict.contrasts import (
     Numbers,
@@ -72,14 +71,7 @@ def read_numbers(tables: Sequence[Path]) -> list[Number]:
     found: dict[tuple[Path, str], Number] = {}
     for table in tables:
         read_table(table)
-        for name, digest in checked_record(table)["inputs"].items():
-            path = Path(os.path.normpath(table.parent / name))
-            if path.suffix not in (".npz", ".json"):
-                continue
-            if record_of(path)["sha256"] != digest:
-                raise InputError(
-                    f"{path} was made anew after {table} was made from it: make {table} again"
-                )
+        for path, _ in inputs_of(table, checked_record(table), (".npz", ".json")):
             read = _likelihood if path.suffix == ".npz" else _qualities
             for number in read(path, table.stem):
                 found.setdefault((path, number.measure), number)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from gud.report.markdown import markdown_table
 from gud.verdict.findings import Finding
 
 MARKERS = ("<!-- verdicts -->", "<!-- end of verdicts -->")
@@ -91,16 +92,11 @@ def as_page(table: pd.DataFrame, title: str, stand_in: str) -> str:
             "verdict",
             "on",
         )
-        lines += [_line(header), _line(["---"] * len(header))]
-        lines += [_line(_cells(row)) for _, row in tested.iterrows()]
-        lines.append("")
+        lines.append(markdown_table(header, (_cells(row) for _, row in tested.iterrows())))
     if len(missing):
         head = ("not tested", "why", "what would decide it")
-        lines += [_line(head), _line(["---"] * len(head))]
-        lines += [
-            _line([_claim(row), str(row.reason), str(row.decided_by)])
-            for _, row in missing.iterrows()
-        ]
+        cells = ([_claim(row), row.reason, row.decided_by] for _, row in missing.iterrows())
+        lines.append(markdown_table(head, cells))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -109,8 +105,7 @@ SUMMARY = ("claim", "paper", "effect, with its 95 % interval", "verdict", "data"
 
 def as_summary(table: pd.DataFrame) -> str:
     """Markdown: the columns `SUMMARY` of every claim."""
-    lines = [SUMMARY, ["---"] * len(SUMMARY), *summary_cells(table)]
-    return "".join(f"{_line(line)}\n" for line in lines)
+    return markdown_table(SUMMARY, summary_cells(table))
 
 
 def summary_cells(table: pd.DataFrame) -> Iterator[list[str]]:
@@ -171,7 +166,3 @@ def _interval(row: pd.Series) -> str:
 def _number(value: float) -> str:
     """Three digits after the point, more for what would vanish."""
     return f"{value:.3f}" if abs(value) >= 0.005 or value == 0 else f"{value:.2g}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -14,7 +14,7 @@ from gud.config.figures import TableSection, figure_sections
 from gud.config.paths import table_file
 from gud.errors import InputError
 from gud.figures.drawing.style import write_figure
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
 from gud.report.markdown import embed, read_page
 from gud.verdict.claims import CLAIMS, load_claims
 from gud.verdict.effects import draw_effects
@@ -53,11 +53,9 @@ def main(
     for path in out:
         match path.suffix:
             case ".csv":
-                with atomic(path) as temporary:
-                    table.to_csv(temporary, index=False)
+                write_text(path, table.to_csv(index=False))
             case ".md":
-                with atomic(path) as temporary:
-                    temporary.write_text(text)
+                write_text(path, text)
             case _:
                 note = f"Stand-in: {stand_in}." if stand_in else ""
                 title = f"Verdicts of {preset.name}"
@@ -66,8 +64,7 @@ def main(
                 continue
         write_record(path, inputs=[CLAIMS, *sources], started=started)
     if markdown is not None and page is not None:
-        with atomic(markdown) as temporary:
-            temporary.write_text(embed(page, as_summary(table), MARKERS))
+        write_text(markdown, embed(page, as_summary(table), MARKERS))
     if not out and markdown is None:
         click.echo(text, nl=False)
 

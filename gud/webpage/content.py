@@ -15,9 +15,9 @@ from PIL import Image
 
 from gud.audit.chain import code_name
 from gud.audit.checks import kind_of
-from gud.audit.checks.check import leaves
 from gud.audit.reading import read_any
 from gud.audit.root import artefacts, below
+from gud.config.leaves import leaves
 from gud.config.paths import quality_folder
 from gud.config.sections.points import point_name
 from gud.errors import InputError

@@ -10,7 +10,7 @@ import jinja2
 
 from gud.audit.verify import STATUSES, Verdict, running, summary, verify
 from gud.cli import File, NamedPreset, OutFile, preset_argument
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
 from gud.webpage import content, jobs
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
@@ -54,8 +54,7 @@ def main(preset: NamedPreset, results: Path | None, out: Path | None) -> None:
     with running(preset, results) as run:
         page = render(preset, run.results, list(verify(run)))
         out = out or run.results / "report.html"
-    with atomic(out) as temporary:
-        temporary.write_text(page)
+    write_text(out, page)
     patterns = ("tables/*.csv", "figures/*.png", "verdict*.csv", "verdict*.png", "*/guided/*.csv")
     shown = sorted(path for pattern in patterns for path in run.results.glob(pattern))
     write_record(out, inputs=shown, started=started)

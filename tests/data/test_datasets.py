@@ -99,5 +99,5 @@ def test_labels_that_name_no_class_of_each_image_are_refused(tmp_path, change):
     sound = {"test_label": np.array([0, 1, 1]), "classes": np.array(["a", "b"])}
     arrays = {key: value for key, value in (sound | change).items() if value is not None}
     np.savez(tmp_path / "data.npz", **arrays)
-    with pytest.raises(InputError, match=r"data set .*data.npz"):
+    with pytest.raises(InputError, match=r"data.npz"):
         datasets.load_labels(tmp_path / "data.npz", "test", 3)

@@ -132,7 +132,7 @@ def test_a_data_set_file_names_regions_only_where_images_are_dependent(tmp_path,
         **cifar10(CIFAR10, [cifar_archive(tmp_path / "c.tar.gz", cifar_contents)], FOLDER).arrays(),
     )
     assert list(datasets.load_regions(whole, "test", 7)) == list(range(7))
-    with pytest.raises(InputError, match=r"test_region of data set .*patches.npz is int64"):
+    with pytest.raises(InputError, match=r"test_region of .*patches.npz is int64"):
         datasets.load_regions(patches, "test", 3)
 
 

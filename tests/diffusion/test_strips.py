@@ -12,7 +12,7 @@ from gud.diffusion.samplers import SAMPLERS, prior_sample
 from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.strips import clean, generate_strips, slide, sliding_window
 from gud.errors import InputError
-from gud.evaluate.seams import drift, likeness, seam_statistic
+from gud.evaluate.applications.seams import drift, likeness, seam_statistic
 from gud.randomness import ImageStreams
 
 PROCESS = OrnsteinUhlenbeck()

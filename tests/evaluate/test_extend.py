@@ -4,11 +4,11 @@ import torch
 from columns import SIZE, VARIANCE, exact, untrained
 from commands import status
 
-from gud.config.jobs import StripJob
+from gud.config.applications import StripJob
 from gud.config.sections.evaluation import StripSettings
 from gud.config.sections.validation import validate
 from gud.errors import InputError
-from gud.evaluate.extend import draw_strips, extend, window_of
+from gud.evaluate.applications.extend import draw_strips, extend, window_of
 from gud.provenance import read_record
 
 STRIP = {

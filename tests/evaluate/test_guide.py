@@ -7,10 +7,10 @@ from columns import SIZE, VARIANCE, exact, untrained
 from commands import status
 
 from gud.classifier import StateClassifier
-from gud.config.conditional import GuidanceJob
+from gud.config.applications import GuidanceJob
 from gud.config.sections.evaluation import Guidance
 from gud.config.sections.validation import validate
-from gud.evaluate.guide import draw_classes, guide_images
+from gud.evaluate.applications.guide import draw_classes, guide_images
 from gud.provenance import read_record
 
 SAMPLING = {
@@ -95,7 +95,7 @@ def command(tmp_path):
             for one in ("model.safetensors", "guide.safetensors", "judge.safetensors", "data.npz")
         )
         job = validate(GuidanceJob, made, "settings")
-        guide_images(job, file, (guide, judge), data, tmp_path / name, torch.device("cpu"))
+        guide_images(job, file, guide, judge, data, tmp_path / name, torch.device("cpu"))
 
     return lambda *name, **sampling: status(run, *name, **sampling)
 

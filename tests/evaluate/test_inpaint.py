@@ -4,11 +4,11 @@ import torch
 from columns import SIZE, VARIANCE, exact, untrained
 from commands import status
 
-from gud.config.conditional import InpaintingJob
+from gud.config.applications import InpaintingJob
 from gud.config.sections.evaluation import InpaintingSettings
 from gud.config.sections.validation import validate
 from gud.errors import InputError
-from gud.evaluate.inpaint import inpaint, inpaint_images, known_pixels, part_of
+from gud.evaluate.applications.inpaint import inpaint, inpaint_images, known_pixels, part_of
 from gud.provenance import read_record
 
 SAMPLING = {

@@ -4,7 +4,7 @@ import torch
 from columns import SIZE, VARIANCE, exact, untrained
 from commands import status
 
-from gud.config.jobs import ReconstructionJob
+from gud.config.applications import ReconstructionJob
 from gud.config.sections.evaluation import ReconstructionSettings
 from gud.config.sections.validation import validate
 from gud.diffusion.processes import (
@@ -12,7 +12,7 @@ from gud.diffusion.processes import (
     OrnsteinUhlenbeck,
     PhaseSpaceLangevin,
 )
-from gud.evaluate.reconstruct import noise_from_start, reconstruct, reconstruct_images
+from gud.evaluate.applications.reconstruct import noise_from_start, reconstruct, reconstruct_images
 from gud.provenance import read_record
 
 SECTION = {"images": 3, "batch_size": 2, "keys": 2, "time": 0.5, "steps": 6}

@@ -10,7 +10,7 @@ from gud.config.sections.evaluation import Likelihood
 from gud.config.sections.points import parameters_of_point
 from gud.errors import InputError
 from gud.evaluate.join import join
-from gud.evaluate.requests.allocation import Contrast, allocate, best_probes, variances
+from gud.evaluate.requests.allocation import Contrast, allocate, variances
 from gud.evaluate.requests.pilot import plan_request
 from gud.evaluate.requests.run import compute_request
 from gud.evaluate.shards import Shards
@@ -70,7 +70,7 @@ def reach(folder, asked, image_cost=1.0, probe_cost=2.0):
 @pytest.mark.parametrize("spread", [0.01, 1.0, 50.0])
 def test_the_cheapest_number_of_probes_is_the_closed_form(spread, ratio):
     contrast = Contrast(stderr=0.1, images=1.0, probes=spread)
-    best = best_probes(contrast, ratio, 1.0)
+    best = math.sqrt(spread * ratio)
     images, probes = allocate([contrast], ratio, 1.0, 100)
     assert max(1, math.floor(best)) <= probes <= max(1, math.ceil(best))
     assert images == pytest.approx((1 + spread / probes) / 0.01)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gud.errors import InputError
-from gud.evaluate.seams import column_moments, drift, likeness, seam_statistic, summary
+from gud.evaluate.applications.seams import column_moments, drift, likeness, seam_statistic, summary
 
 WIDTH, SHIFT = 60, 4
 SEAMS = np.arange(SHIFT, 48, SHIFT)

@@ -9,7 +9,7 @@ from gud.config.sections.data import class_count
 from gud.data.sources.cifar10 import CLASSES
 from gud.data.sources.patches import PHOTOGRAPHS
 from gud.errors import InputError
-from gud.evaluate.shares import mean_share, share, shares_table
+from gud.evaluate.applications.shares import mean_share, share, shares_table
 from gud.figures.drawing.images import picture
 from gud.figures.further.conditional import Source
 

@@ -11,7 +11,7 @@ from presets import ROOT
 from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.strips import sliding_window
 from gud.errors import InputError
-from gud.evaluate.seams import seam_statistic
+from gud.evaluate.applications.seams import seam_statistic
 from gud.figures.drawing.draw import draw
 from gud.figures.drawing.images import picture
 from gud.figures.paper.figure7 import column_roles

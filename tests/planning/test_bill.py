@@ -20,7 +20,7 @@ from gud.config.sections.evaluation import StripSettings
 from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.solvers import odeint_along
 from gud.diffusion.strips import generate_strips
-from gud.evaluate.extend import window_of
+from gud.evaluate.applications.extend import window_of
 from gud.planning import bill
 from gud.planning.costs import Rates, count
 from gud.planning.finished import finished_shards, finished_training, finished_work

@@ -49,7 +49,7 @@ def test_qualities_on_different_numbers_of_images_are_refused(tmp_path):
 
 
 def test_bits_per_dim_of_a_wrong_shape_or_not_finite_is_refused(tmp_path):
-    assert "must be (images, probes)" in refused([likelihood(tmp_path, 1, [4.0, 5.0])])
+    assert "of shape (images, probes)" in refused([likelihood(tmp_path, 1, [4.0, 5.0])])
     assert "not finite" in refused([likelihood(tmp_path, 1.5, [[np.nan]])])
 
 

@@ -152,6 +152,6 @@ def test_further_estimates_stand_beside_the_first_with_paired_errors(tmp_path):
     assert row.nll_noised_stderr == pytest.approx(pd.Series([4.3, 5.5, 6.2]).sem())
     assert row.bound_minus_nll == pytest.approx((0.5 + 0.2 + 0.5) / 3)
     assert row.bound_minus_nll_stderr == pytest.approx(pd.Series([0.5, 0.2, 0.5]).sem())
-    with pytest.raises(InputError, match="numbers for each of the 3 images"):
+    with pytest.raises(InputError, match=r"expected float of shape \(images = 3, bound\)"):
         others = {"bound_bits_per_dim": np.zeros((2, 1))}
         tables.tabulate([likelihood(tmp_path, 1.0, BITS[1.0], others=others)])

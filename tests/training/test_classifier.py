@@ -8,7 +8,7 @@ from training_runs import RUN, arguments, complete, kill, losses, run_settings, 
 
 from gud.classifier import load_classifier
 from gud.data import datasets
-from gud.evaluate.guide import assigned
+from gud.evaluate.applications.guide import assigned
 from gud.provenance import read_record
 
 PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
@@ -94,7 +94,7 @@ def test_a_data_set_without_classes_is_refused_in_one_sentence(files, tmp_path, 
         np.savez(tmp_path / "data.npz", train=arrays["train"], test=arrays["test"])
     assert train((tmp_path / "data.npz", files[1]), tmp_path / "out", steps=2) == 2
     error = capsys.readouterr().err
-    assert "data.npz has no readable classes" in error and error.count("\n") == 1
+    assert "data.npz must hold train_label, classes" in error and error.count("\n") == 1
 
 
 def test_an_experiment_whose_preset_asks_for_no_classifier_has_none(files, tmp_path, capsys):

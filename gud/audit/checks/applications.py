@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
+from gud.audit.checks.check import Artefact, Check, kind, near, of_job
 from gud.audit.checks.evaluation import POINT, finite, joins_shards, read_arrays
 from gud.audit.checks.training import EXPERIMENT, averaged, held_statistics
 from gud.classifier import load_classifier
-from gud.config.conditional import ClassifierName, classifier_job, guidance_job, inpainting_job
-from gud.config.jobs import reconstruction_job, strip_job
+from gud.config.applications import (
+    GuidanceJob,
+    InpaintingJob,
+    ReconstructionJob,
+    StripJob,
+    classifier_job,
+)
 from gud.data import datasets
-from gud.errors import InputError
-from gud.evaluate.shares import COLUMNS
+from gud.evaluate.applications.shares import COLUMNS
+from gud.evaluate.shards import Arrays
 
 EXACT = 1e-9
 """Of what is computed again from the same numbers."""
@@ -32,18 +36,22 @@ def strips(artefact: Artefact) -> Iterator[Check]:
     inside = bool(((arrays["seams"] > 0) & (arrays["seams"] < drawn.shape[-1])).all())
     yield Check("its seams lie inside", inside)
     yield from joins_shards(artefact, arrays)
-    yield of_job(artefact, strip_job)
+    yield of_job(artefact, StripJob.of, "experiment", "point")
 
 
 @kind("reconstructions", rf"{EXPERIMENT}/(?P<quantity>reconstructions)/{POINT}\.npz")
 def reconstructions(artefact: Artefact) -> Iterator[Check]:
     arrays = read_arrays(artefact.path)
     yield finite(arrays)
+    yield originals(artefact, arrays)
+    yield from joins_shards(artefact, arrays)
+    yield of_job(artefact, ReconstructionJob.of, "experiment", "point")
+
+
+def originals(artefact: Artefact, arrays: Arrays) -> Check:
     test = artefact.run.images(artefact.input(".npz"), "test").numpy()
     same = np.array_equal(arrays["original"], test[arrays["index"]])
-    yield Check("its originals are the test images of its index", same)
-    yield from joins_shards(artefact, arrays)
-    yield of_job(artefact, reconstruction_job)
+    return Check("its originals are the test images of its index", same)
 
 
 @kind("inpainted", rf"{EXPERIMENT}/(?P<quantity>inpainted)/{POINT}\.npz")
@@ -51,22 +59,19 @@ def inpainted(artefact: Artefact) -> Iterator[Check]:
     arrays = read_arrays(artefact.path)
     yield finite(arrays)
     original, known = arrays["original"], arrays["known"].astype(bool)
-    test = artefact.run.images(artefact.input(".npz"), "test").numpy()
-    same = np.array_equal(original, test[arrays["index"]])
-    yield Check("its originals are the test images of its index", same)
+    yield originals(artefact, arrays)
     kept = np.where(known, arrays["completions"] == original[:, None], True).all()
     yield Check("what is given keeps its grey levels", bool(kept))
     yield from joins_shards(artefact, arrays)
-    yield of_job(artefact, inpainting_job)
+    yield of_job(artefact, InpaintingJob.of, "experiment", "point")
 
 
 @kind("classifier", rf"{EXPERIMENT}/classifiers/(?P<classifier>guide|judge)/model\.safetensors")
 def classifier(artefact: Artefact) -> Iterator[Check]:
-    settings, names = artefact.settings, artefact.names
     loaded = load_classifier(artefact.path)
     yield Check(
         "it was trained with the settings it holds",
-        loaded.settings.model_dump(mode="json") == settings["model"],
+        loaded.settings.model_dump(mode="json") == artefact.settings["model"],
     )
     yield held_statistics(artefact, loaded)
     _, classes = datasets.load_labels(
@@ -74,13 +79,7 @@ def classifier(artefact: Artefact) -> Iterator[Check]:
     )
     yield Check("its classes are those of the data", loaded.classes == classes)
     yield from averaged(artefact, loaded)
-    try:
-        which: ClassifierName = "guide" if names["classifier"] == "guide" else "judge"
-        job = classifier_job(artefact.run.preset, names["experiment"], which)
-    except InputError:
-        yield prescribed(settings, None)
-    else:
-        yield prescribed(settings, job.model_dump(mode="json"))
+    yield of_job(artefact, classifier_job, "experiment", "classifier")
 
 
 @kind("guided", rf"{EXPERIMENT}/(?P<quantity>guided)/{POINT}\.npz")
@@ -93,7 +92,7 @@ def guided(artefact: Artefact) -> Iterator[Check]:
     yield Check("samples are assigned to classes that there are", within)
     yield Check("a share of test images is told right", 0 <= float(arrays["accuracy"]) <= 1)
     yield from joins_shards(artefact, arrays)
-    yield of_job(artefact, guidance_job)
+    yield of_job(artefact, GuidanceJob.of, "experiment", "point")
 
 
 @kind("guided shares", rf"{EXPERIMENT}/(?P<quantity>guided)/{POINT}\.csv")
@@ -102,7 +101,7 @@ def shares(artefact: Artefact) -> Iterator[Check]:
     samples = artefact.path.with_suffix(".npz")
     missing = [name for name in COLUMNS[1:] if name not in table]
     yield Check(f"it has the columns {', '.join(COLUMNS)}", not missing, ", ".join(missing))
-    yield of_job(artefact, guidance_job)
+    yield of_job(artefact, GuidanceJob.of, "experiment", "point")
     if missing or not samples.is_file():
         return
     arrays = read_arrays(samples)
@@ -130,13 +129,3 @@ def shares(artefact: Artefact) -> Iterator[Check]:
     yield near(
         "its counts and the judge's accuracy are those of the samples", told, stated, atol=EXACT
     )
-
-
-def of_job(artefact: Artefact, job: Any) -> Check:
-    """Whether settings are those of the job that the preset asks for."""
-    names = artefact.names
-    try:
-        asked = job(artefact.run.preset, names["experiment"], names["point"])
-    except InputError:
-        return prescribed(artefact.settings, None)
-    return prescribed(artefact.settings, asked.model_dump(mode="json"))

@@ -15,7 +15,9 @@ import numpy as np
 
 from gud.audit.staleness import changed_sources
 from gud.cli import NamedPreset
+from gud.config.leaves import differing
 from gud.config.preset import Preset
+from gud.config.sections.section import Section
 from gud.data import datasets
 from gud.errors import InputError
 from gud.provenance import Record, package_versions, record_path
@@ -204,22 +206,24 @@ def other_versions(record: Record) -> str:
     return "; ".join([*parts, *filter(None, [changed_sources(record)])])
 
 
+def of_job(artefact: Artefact, job: Callable[..., Section], *names: str) -> Check:
+    """Whether the settings of an artefact are those of the job that the preset asks for.
+
+    Args:
+        job: of a preset and of what the artefact's path says by some names; `InputError` if the
+            preset asks for none.
+    """
+    try:
+        asked = job(artefact.run.preset, *(artefact.names[name] for name in names))
+    except InputError:
+        return prescribed(artefact.settings, None)
+    return prescribed(artefact.settings, asked.model_dump(mode="json"))
+
+
 def prescribed(settings: Any, asked: Any, what: str = "preset") -> Check:
     """Whether settings are those that the preset now asks for; names the keys that are not."""
-    found, wanted = leaves(settings), leaves(json.loads(json.dumps(asked)))
-    keys = [key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key)]
     changed = ", ".join(
-        f"{key} = {json.dumps(wanted.get(key))}, made with {json.dumps(found.get(key))}"
-        for key in keys
+        f"{key} = {now}, made with {then}"
+        for key, then, now in differing(settings, json.loads(json.dumps(asked)))
     )
-    return Check(f"its settings are those of the {what}", not keys, changed, stale=True)
-
-
-def leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """The values of nested settings by their dotted keys."""
-    if not isinstance(tree, dict):
-        return {prefix.removesuffix("."): tree}
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= leaves(value, f"{prefix}{key}.")
-    return found
+    return Check(f"its settings are those of the {what}", not changed, changed, stale=True)

@@ -11,16 +11,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gud.audit.checks.check import Artefact, Check, kind, leaves, near, prescribed
+from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
 from gud.audit.checks.training import EXPERIMENT
 from gud.config.jobs import (
     batches_in_job,
     get_evaluation,
     get_experiment,
 )
+from gud.config.leaves import leaves
 from gud.config.sections.evaluation import Likelihood, Quality, Sampling
 from gud.config.sections.validation import validate
 from gud.data import datasets
+from gud.data.arrays import NOT_NPZ
 from gud.errors import InputError
 from gud.evaluate.likelihood import choose_images
 from gud.evaluate.quality.measure import measure_quality
@@ -29,7 +31,7 @@ from gud.evaluate.scale import measure_scale
 from gud.evaluate.shards import Arrays, digest, fingerprint
 from gud.model import load
 from gud.provenance.places import path_of
-from gud.report.points import NOT_NPZ, read_likelihood
+from gud.report.points import read_likelihood
 
 POINT = r"(?P<point>[a-z]+=[^/]+)"
 SAMPLER = r"(?:-[a-z0-9_.-]+)?"

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 import pandas as pd
 import torch
 
-from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
+from gud.audit.checks.check import Artefact, Check, kind, near, of_job
 from gud.config.jobs import search_job, training_job
 from gud.data import statistics
-from gud.errors import InputError
 from gud.model import Model, load
 from gud.provenance import read_record
 from gud.state_network import StateNetwork
@@ -29,22 +28,17 @@ TRAINED = rf"{EXPERIMENT}(?:/classifiers/(?:guide|judge))?"
 
 @kind("model", rf"{EXPERIMENT}/model\.safetensors")
 def model(artefact: Artefact) -> Iterator[Check]:
-    settings, run = artefact.settings, artefact.run
     loaded = load(artefact.path)
     count = sum(weight.numel() for weight in loaded.network.parameters())
     yield Check("its weights are finite and fit the network of its settings", True, f"{count}")
     yield Check(
         "it was trained with the settings it holds",
-        loaded.settings.model_dump(mode="json") == settings["model"],
+        loaded.settings.model_dump(mode="json") == artefact.settings["model"],
     )
     yield held_statistics(artefact, loaded)
     yield from schedule_ends(loaded)
     yield from averaged(artefact, loaded)
-    try:
-        asked = training_job(run.preset, artefact.names["experiment"]).model_dump(mode="json")
-    except InputError:
-        asked = None
-    yield prescribed(settings, asked)
+    yield of_job(artefact, training_job, "experiment")
 
 
 @kind("path", rf"{EXPERIMENT}/path\.safetensors")
@@ -63,11 +57,7 @@ def path(artefact: Artefact) -> Iterator[Check]:
     given = asked if asked["levels"] is not None else asked | {"levels": schedule.get("levels")}
     yield Check("its schedule is the one that was asked for", schedule == given)
     yield from schedule_ends(loaded)
-    try:
-        job = search_job(artefact.run.preset, artefact.names["experiment"]).model_dump(mode="json")
-    except InputError:
-        job = None
-    yield prescribed(settings, job)
+    yield of_job(artefact, search_job, "experiment")
 
 
 def held_statistics(artefact: Artefact, model: StateNetwork) -> Check:

@@ -14,7 +14,6 @@ import logging
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -22,7 +21,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from gud.cli import NamedPreset, experiment_option, input_option, out_option, preset_option
+from gud.cli import NamedPreset, experiment_option, input_option, out_option
 from gud.config.jobs import get_experiment
 from gud.config.sections.evaluation import Quality
 from gud.data import datasets
@@ -37,7 +36,7 @@ from gud.evaluate.quality.frechet import (
     jackknife_stderr,
 )
 from gud.evaluate.quality.neighbours import MOST, kernel_distance, precision_and_recall
-from gud.provenance import atomic, sha256, write_record
+from gud.provenance import atomic, sha256, write_record, write_text
 from gud.randomness import Stream
 
 log = logging.getLogger(__name__)
@@ -149,7 +148,6 @@ def reference_moments(
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @input_option("--samples", "npz with uint8 images (n, 3, H, W).")
 @input_option("--reference", "npz with uint8 arrays train and test.")
@@ -208,8 +206,7 @@ def measure_quality(
         "device": device,
     }
     log.info("%s %.6g (%d images)", quality["metric"], quality["fid"], len(drawn))
-    with atomic(out) as temporary:
-        temporary.write_text(json.dumps(quality, indent=1) + "\n")
+    write_text(out, json.dumps(quality, indent=1) + "\n")
     write_record(
         out,
         inputs=[samples, reference, *([weights] if weights else [])],
@@ -226,7 +223,7 @@ def _beside(
     region: Int64[np.ndarray, " n"],
     settings: Quality,
     weights: str | Path | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Kernel distance, precision and recall of as many samples as real images, `MOST` at most."""
     count = min(len(drawn), len(real), MOST)
     chosen = choose(len(real), count, settings.extractor_seed, "the reference")

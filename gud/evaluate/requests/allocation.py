@@ -71,19 +71,13 @@ def variances(estimates: Float[np.ndarray, "images probes"]) -> tuple[float, flo
     return max(float(estimates.mean(1).var(ddof=1)) - within / estimates.shape[1], 0.0), within
 
 
-def best_probes(contrast: Contrast, image_cost: float, probe_cost: float) -> float:
-    """sqrt(V_p c_i / (V_i c_p)), which minimises images (c_i + p c_p) at a given error."""
-    ratio = contrast.probes * image_cost
-    return math.sqrt(ratio / (contrast.images * probe_cost)) if ratio else 1.0
-
-
 def allocate(
     contrasts: Sequence[Contrast], image_cost: float, probe_cost: float, most_probes: int
 ) -> tuple[float, int]:
     """The images and probes that meet all requests at the least cost.
 
-    For one contrast the number of probes is `best_probes` but for rounding; of several that share
-    their images and probes, the cheapest that serves the most demanding.
+    For one contrast the number of probes is sqrt(V_p c_i / (V_i c_p)) but for rounding; of several
+    that share their images and probes, the cheapest that serves the most demanding.
     """
 
     def needed(probes: int) -> float:

@@ -13,19 +13,11 @@ import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import click
 import pandas as pd
 
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    preset_option,
-)
+from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
 from gud.config.jobs import Evaluation, get_evaluation
 from gud.config.sections.evaluation import Likelihood
 from gud.config.sections.validation import validate
@@ -39,7 +31,7 @@ from gud.evaluate.requests.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load
 from gud.planning.costs import count
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
 from gud.report.points import read_likelihood
 
 log = logging.getLogger(__name__)
@@ -104,7 +96,7 @@ def run_request(
     work, errors = compute_request(
         plan, shards, estimate(plan.evaluation, 0), label=label, device=device
     )
-    reached: dict[str, dict[str, Any]] = {}
+    reached: dict[str, dict[str, object]] = {}
     for (point, kind), parts in errors.items():
         reached.setdefault(point, {})[kind] = asdict(parts) | {"total": parts.total}
     chosen = plan.evaluation.settings.model_dump(include={"probes", "steps", "rtol", "atol"})
@@ -123,7 +115,6 @@ def run_request(
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @click.option("--stderr", type=float, help="Of the level at every point, bits/dim.")
 @click.option("--stderr-of-difference", type=float, help="Of differences to the reference point.")
@@ -169,8 +160,7 @@ def main(
         }
         for (point, kind), parts in errors.items()
     ]
-    with atomic(out) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    write_text(out, pd.DataFrame(rows).to_csv(index=False))
     write_record(
         out,
         inputs=[*inputs, *files.values()],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gud.config.preset import Preset
-    from gud.figures.drawing.images import Arrays
+    from gud.data.arrays import Arrays
 
 ARRAYS = {
     "guided": "8 images classes 3 height width",
@@ -80,9 +80,9 @@ class Conditional(ApplicationSection):
         return [data, *super().sources(preset)]
 
     def read(self, paths: Sequence[Path]) -> Source:
-        """What `gud.evaluate.guide` writes, and the names of the classes in the data set."""
+        """What `gud.evaluate.applications.guide` writes, and the names of the classes."""
         from gud.data import datasets
-        from gud.figures.drawing.images import load_arrays
+        from gud.data.arrays import load_arrays
 
         data, path = self.only(paths, 2)
         arrays = load_arrays(path, ARRAYS)
@@ -127,7 +127,7 @@ class Conditional(ApplicationSection):
 
 def _shares(arrays: Arrays, number: int) -> str:
     """The shares of guided and of unguided samples that are assigned to a class."""
-    from gud.evaluate.shares import share
+    from gud.evaluate.applications.shares import share
 
     pairs = (arrays["assigned"][:, number], arrays["assigned_unguided"])
     guided, unguided = (share(found == number) for found in pairs)
@@ -135,7 +135,7 @@ def _shares(arrays: Arrays, number: int) -> str:
 
 
 def _note(source: Source, settings: ConditionalSettings) -> str:
-    from gud.evaluate.shares import mean_share
+    from gud.evaluate.applications.shares import mean_share
 
     arrays, classes = source.arrays, len(source.classes)
     mean, error = mean_share(arrays["assigned"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gud.config.preset import Preset
-    from gud.figures.drawing.images import Arrays
+    from gud.data.arrays import Arrays
 
 ARRAYS = {
     "original": "8 images 3 height width",
@@ -51,8 +51,8 @@ class Inpainting(ApplicationSection):
             yield where, "= ode must name a sampler that goes in steps"
 
     def read(self, paths: Sequence[Path]) -> Arrays:
-        """What `gud.evaluate.inpaint` writes."""
-        from gud.figures.drawing.images import load_arrays
+        """What `gud.evaluate.applications.inpaint` writes."""
+        from gud.data.arrays import load_arrays
 
         (path,) = self.only(paths)
         return load_arrays(path, ARRAYS)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gud.config.preset import Preset
-    from gud.figures.drawing.images import Arrays
+    from gud.data.arrays import Arrays
 
 FROZEN, ACTIVE, TO_COME = "#F0E442", "#009E73", "#0072B2"
 """Yellow, green and blue of Okabe and Ito."""
@@ -77,10 +77,10 @@ class Figure7(ApplicationSection):
             yield ("settings",), what
 
     def read(self, paths: Sequence[Path]) -> Arrays:
-        """What `gud.evaluate.extend` writes."""
+        """What `gud.evaluate.applications.extend` writes."""
         import numpy as np
 
-        from gud.figures.drawing.images import load_arrays
+        from gud.data.arrays import load_arrays
 
         (path,) = self.only(paths)
         arrays = load_arrays(path, ARRAYS)
@@ -211,7 +211,7 @@ def column_roles(
 
 
 def _strip_note(arrays: Arrays) -> str:
-    from gud.evaluate import seams
+    from gud.evaluate.applications import seams
 
     positions, columns = arrays["seams"], arrays["snapshot"].shape[-1]
     note = (

@@ -12,7 +12,7 @@ from gud.config.sections.evaluation import ReconstructionSettings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from gud.figures.drawing.images import Arrays
+    from gud.data.arrays import Arrays
 
 ARRAYS = {
     "original": "8 images 3 height width",
@@ -39,8 +39,8 @@ class Figure8(ApplicationSection):
         return {"settings.images": ("test", self.settings.images)}
 
     def read(self, paths: Sequence[Path]) -> Arrays:
-        """What `gud.evaluate.reconstruct` writes."""
-        from gud.figures.drawing.images import load_arrays
+        """What `gud.evaluate.applications.reconstruct` writes."""
+        from gud.data.arrays import load_arrays
 
         (path,) = self.only(paths)
         return load_arrays(path, ARRAYS)

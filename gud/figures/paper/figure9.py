@@ -140,7 +140,7 @@ class _Drawn(Section):
 
 def load_samples(path: Path) -> Samples:
     """Samples and, from their record, the method, a, experiment and seed."""
-    from gud.figures.drawing.images import load_arrays
+    from gud.data.arrays import load_arrays
     from gud.report.points import checked_record
 
     images = load_arrays(path, {"images": "8 count 3 height width"})["images"]

@@ -19,7 +19,7 @@ from gud.data.centring import CELLS
 from gud.diffusion.dequantisation import dequantise
 from gud.figures.drawing.images import show
 from gud.figures.drawing.style import BLUE, GREY, VERMILION, WIDTH, small_print, style, write_figure
-from gud.provenance import atomic, write_record
+from gud.provenance import atomic, write_record, write_text
 from gud.randomness import Stream
 
 SEED = 0
@@ -95,10 +95,8 @@ def main(data: Path, mean: Path, levels: Path, checks: Path, picture: Path) -> N
     counted = pd.DataFrame(counts, columns=list(COLORS)).rename_axis("level")
     with atomic(mean) as temporary, open(temporary, "wb") as file:
         np.save(file, image)
-    with atomic(levels) as temporary:
-        counted.to_csv(temporary)
-    with atomic(checks) as temporary:
-        uniform.to_csv(temporary, index=False)
+    write_text(levels, counted.to_csv())
+    write_text(checks, uniform.to_csv(index=False))
     record: dict[str, Any] = {
         "inputs": [data],
         "settings": {"checked": len(checked)},

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gud.cli import NamedPreset, PictureFile, experiment_option, input_option, preset_option
+from gud.cli import NamedPreset, PictureFile, experiment_option, input_option
 from gud.config.figures import Labels
 from gud.config.jobs import experiment_labels
 from gud.errors import InputError
@@ -64,7 +64,6 @@ def draw_course(table: pd.DataFrame, name: str, labels: Labels) -> Figure:
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @input_option("--table", "training.csv, of one training.")
 @click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")

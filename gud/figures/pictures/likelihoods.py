@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gud.cli import File, NamedPreset, PictureFile, experiment_option, preset_option
+from gud.cli import File, NamedPreset, PictureFile, experiment_option
 from gud.config.figures import Labels
 from gud.config.jobs import experiment_labels
 from gud.config.sections.points import parameters_of_point
@@ -72,7 +72,6 @@ def draw_likelihoods(points: Sequence[LikelihoodPoint], name: str, labels: Label
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
 @click.argument("points", type=File, nargs=-1, required=True)

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from gud.cli import File, NamedPreset, PictureFile, experiment_option, preset_option
+from gud.cli import File, NamedPreset, PictureFile, experiment_option
 from gud.config.figures import Labels
 from gud.config.jobs import experiment_labels
 from gud.config.sections.points import parameters_of_point
-from gud.figures.drawing.images import load_arrays, picture
+from gud.data.arrays import load_arrays
+from gud.figures.drawing.images import picture
 from gud.figures.drawing.style import WIDTH, small_print, style, write_figure
 from gud.report.points import checked_record
 
@@ -62,7 +63,6 @@ def in_a_row(images: Images) -> np.ndarray:
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
 @click.argument("points", type=File, nargs=-1, required=True)

@@ -18,7 +18,7 @@ from gud.data.statistics import load
 from gud.diffusion.bases import Basis
 from gud.diffusion.representation import Statistics
 from gud.figures.drawing.style import BLUE, WIDTH, small_print, style, write_figure
-from gud.provenance import atomic, write_record
+from gud.provenance import write_record, write_text
 
 ROWS, COLUMNS = 4, 8
 """Of the components that are shown."""
@@ -92,8 +92,7 @@ def main(basis: str, statistics: Path, table: Path, picture: Path) -> None:
     fitted = load(statistics, settings)
     shown = settings.of(fitted)
     rows = spectrum(shown, fitted)
-    with atomic(table) as temporary:
-        rows.to_csv(temporary, index=False)
+    write_text(table, rows.to_csv(index=False))
     record: dict[str, Any] = {
         "inputs": [statistics],
         "settings": {"basis": basis},

@@ -12,14 +12,7 @@ import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from gud.cli import (
-    NamedPreset,
-    PictureFile,
-    device_option,
-    experiment_option,
-    input_option,
-    preset_option,
-)
+from gud.cli import NamedPreset, PictureFile, device_option, experiment_option, input_option
 from gud.config.figures import Labels
 from gud.config.jobs import Evaluation, experiment_labels, get_evaluation
 from gud.config.sections.evaluation import Likelihood
@@ -111,7 +104,6 @@ def draw_steps(
 
 
 @click.command()
-@preset_option()
 @experiment_option()
 @input_option("--model", "A trained model, .safetensors.")
 @input_option("--data", "The data set of the experiment, .npz.")

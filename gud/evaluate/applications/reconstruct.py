@@ -8,41 +8,31 @@ where it is clean, `index` (images,) of the images in the test split and the `ti
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    point_option,
-    preset_option,
-)
-from gud.config.jobs import ReconstructionJob, reconstruction_job
+from gud.cli import input_option
+from gud.config.applications import ReconstructionJob
 from gud.config.sections.evaluation import ReconstructionSettings
-from gud.config.sections.points import point_name
 from gud.config.sections.section import Parameters
 from gud.data import datasets
-from gud.devices import float32_precision, resolve_device
+from gud.devices import float32_precision
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.likelihood import draw_auxiliary
 from gud.diffusion.processes import Process, State
 from gud.diffusion.samplers import EulerMaruyama, sample_sde
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
-from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.evaluate.applications.application import Application, command
+from gud.evaluate.likelihood import choose_images
+from gud.evaluate.shards import Arrays
 from gud.model import Model, load
-from gud.provenance import write_arrays, write_record
-from gud.randomness import ImageStreams, Stream
+from gud.randomness import ImageStreams
 from gud.training.loss import initial_state
 
 
@@ -103,66 +93,36 @@ def reconstruct(
     return model.representation.decode(z[:, 0]), decoded
 
 
-@click.command()
-@preset_option()
-@experiment_option()
-@point_option(required=True)
-@input_option("--model", "A trained model, .safetensors.")
-@input_option("--data", "Its data set, .npz.")
-@out_option()
-@device_option()
-def main(
-    preset: NamedPreset,
-    experiment: str,
-    point: str,
-    model: Path,
-    data: Path,
-    out: Path,
-    device: str | None,
-) -> None:
-    """Noise test images up to a time t and reconstruct them with several random keys."""
-    job = reconstruction_job(preset.preset, experiment, point)
-    reconstruct_images(job, model, data, out, resolve_device(device))
-
-
 def reconstruct_images(
-    job: ReconstructionJob, file: Path, data: Path, out: Path, device: torch.device
+    job: ReconstructionJob, model: Path, data: Path, out: Path, device: torch.device
 ) -> None:
     """Reconstructions by the model in a file, with their record."""
-    started, section = time.time(), job.reconstruction
-    model = load(file, device)
-    schedule = model.schedule(**job.parameters)
-    test = datasets.load(data, "test", model.image_shape)
-    if section.images > len(test):
-        raise InputError(
-            f"reconstruction.images = {section.images} is more than the {len(test)} test images "
-            f"of {data}"
-        )
-    order = Stream("cpu", job.seed, "test images").permutation(len(test))
+    section = job.reconstruction
+    made = Application(job, (model, data), out, device, section.images, section.batch_size)
+    network = load(model, device)
+    schedule = network.schedule(**job.parameters)
+    test = datasets.load(data, "test", network.image_shape)
+    key = "reconstruction.images"
+    chosen = choose_images(len(test), section.images, job.seed, data, sort=False, key=key)
 
     def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
-        block = order[numbers].numpy()
-        noised, decoded = reconstruct(
-            model, schedule, test[block], block.tolist(), section, job.seed
-        )
+        block = chosen[numbers]
+        images, index = test[block], block.tolist()
+        noised, decoded = reconstruct(network, schedule, images, index, section, job.seed)
         return {
-            "original": test[block].numpy(),
+            "original": images.numpy(),
             "noised": noised.cpu().numpy(),
             "reconstructions": decoded.cpu().numpy(),
             "index": block,
         }
 
-    settings = job.model_dump(mode="json")
-    shards = Shards(out, settings, (file, data), section.images, section.batch_size)
-    label = f"reconstructions {job.experiment} {point_name(job.parameters)}"
-    arrays = compute_all(shards, evaluate, label=label, device=device.type)
-    write_arrays(out, time=np.array(section.time), **arrays)
-    write_record(
-        out,
-        inputs=(file, data),
-        parts=shards.paths,
-        settings=settings,
-        seed=job.seed,
-        started=started,
-        device=device.type,
-    )
+    made.write({"time": np.array(section.time)} | made.compute(evaluate))
+
+
+main = command(
+    "Noise test images up to a time t and reconstruct them with several random keys.",
+    ReconstructionJob,
+    reconstruct_images,
+    input_option("--model", "A trained model, .safetensors."),
+    input_option("--data", "Its data set, .npz."),
+)

@@ -9,39 +9,28 @@ a table of the shares that are taken for the class asked for, with the suffix .c
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from gud.classifier import StateClassifier, load_classifier
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    point_option,
-    preset_option,
-)
-from gud.config.conditional import GuidanceJob, guidance_job
+from gud.cli import input_option
+from gud.config.applications import GuidanceJob
 from gud.config.sections.evaluation import Guidance
-from gud.config.sections.points import point_name
 from gud.config.sections.section import Parameters
 from gud.data import datasets
-from gud.devices import resolve_device
 from gud.diffusion.dequantisation import dequantise
 from gud.errors import InputError
+from gud.evaluate.applications.application import Application, command
+from gud.evaluate.applications.shares import shares_table
 from gud.evaluate.samples import draw_images
-from gud.evaluate.shards import Arrays, Shards, compute_all
-from gud.evaluate.shares import shares_table
+from gud.evaluate.shards import Arrays
 from gud.model import Model, load
-from gud.provenance import atomic, write_arrays, write_records
+from gud.provenance import write_text
 from gud.randomness import ImageStreams
 from gud.training.loss import initial_state
 
@@ -98,92 +87,6 @@ def assigned(
     return judge.log_probabilities(z, state).argmax(1).cpu()
 
 
-@click.command()
-@preset_option()
-@experiment_option()
-@point_option(required=True)
-@input_option("--model", "A trained model, .safetensors.")
-@input_option("--guide", "A classifier of its noised states, .safetensors.")
-@input_option("--judge", "Another one, of another seed.")
-@input_option("--data", "Their data set, .npz.")
-@out_option()
-@device_option()
-def main(
-    preset: NamedPreset,
-    experiment: str,
-    point: str,
-    model: Path,
-    guide: Path,
-    judge: Path,
-    data: Path,
-    out: Path,
-    device: str | None,
-) -> None:
-    """Draw samples of each class, and judge them by a classifier that did not guide them."""
-    job = guidance_job(preset.preset, experiment, point)
-    guide_images(job, model, (guide, judge), data, out, resolve_device(device))
-
-
-def guide_images(
-    job: GuidanceJob,
-    file: Path,
-    classifiers: tuple[Path, Path],
-    data: Path,
-    out: Path,
-    device: torch.device,
-) -> None:
-    """Samples of each class by the model in a file, and their shares, with their records.
-
-    Args:
-        classifiers: the files of the guide and of the judge.
-    """
-    started, sampling = time.time(), job.guidance.sampling
-    model = load(file, device)
-    guide, judge = (load_classifier(path, device) for path in classifiers)
-    test = datasets.load(data, "test", model.image_shape)
-    labels, classes = datasets.load_labels(data, "test", len(test))
-    for path, classifier in zip(classifiers, (guide, judge), strict=True):
-        check_classifier(path, classifier, model, classes)
-    label = f"guided {job.experiment} {point_name(job.parameters)}"
-
-    def judged(images: Tensor, index: Sequence[int]) -> np.ndarray:
-        return assigned(judge, job.parameters, images, index, job.seed).numpy()
-
-    def evaluate(parameters: Parameters, numbers: np.ndarray) -> Arrays:
-        index = numbers.tolist()
-        guided, unguided = draw_classes(
-            model, guide, parameters, index, job.guidance, job.seed, label
-        )
-        each = [judged(images, index) for images in guided.unbind(1)]
-        return {
-            "guided": guided.numpy(),
-            "unguided": unguided.numpy(),
-            "assigned": np.stack(each, 1),
-            "assigned_unguided": judged(unguided, index),
-        }
-
-    settings, files = job.model_dump(mode="json"), (file, *classifiers, data)
-    shards = Shards(out, settings, files, sampling.images, sampling.batch_size)
-    arrays = compute_all(shards, evaluate, label=label, device=device.type)
-    blocks = torch.arange(len(test)).split(sampling.batch_size)
-    told = np.concatenate([judged(test[block], block.tolist()) for block in blocks])
-    accuracy = np.array(float((told == labels.numpy()).mean()))
-    arrays |= {"accuracy": accuracy, "tested": np.array(len(test))}
-    write_arrays(out, **arrays)
-    table = out.with_suffix(".csv")
-    with atomic(table) as temporary:
-        shares_table(arrays, classes, job.guidance.scale).to_csv(temporary, index=False)
-    write_records(
-        [out, table],
-        inputs=files,
-        parts=shards.paths,
-        settings=settings,
-        seed=job.seed,
-        started=started,
-        device=device.type,
-    )
-
-
 def check_classifier(
     path: Path, classifier: StateClassifier, model: Model, classes: tuple[str, ...]
 ) -> None:
@@ -201,3 +104,59 @@ def check_classifier(
             f"classifier {path} knows the classes {', '.join(classifier.classes)}, the data set "
             f"has {', '.join(classes)}"
         )
+
+
+def guide_images(
+    job: GuidanceJob,
+    model: Path,
+    guide: Path,
+    judge: Path,
+    data: Path,
+    out: Path,
+    device: torch.device,
+) -> None:
+    """Samples of each class by the model in a file, and their shares, with their records."""
+    sampling, files = job.guidance.sampling, (model, guide, judge, data)
+    made = Application(job, files, out, device, sampling.images, sampling.batch_size)
+    network = load(model, device)
+    guiding, judging = (load_classifier(path, device) for path in (guide, judge))
+    test = datasets.load(data, "test", network.image_shape)
+    labels, classes = datasets.load_labels(data, "test", len(test))
+    for path, classifier in ((guide, guiding), (judge, judging)):
+        check_classifier(path, classifier, network, classes)
+
+    def judged(images: Tensor, index: Sequence[int]) -> np.ndarray:
+        return assigned(judging, job.parameters, images, index, job.seed).numpy()
+
+    def evaluate(parameters: Parameters, numbers: np.ndarray) -> Arrays:
+        index = numbers.tolist()
+        guided, unguided = draw_classes(
+            network, guiding, parameters, index, job.guidance, job.seed, made.label
+        )
+        each = [judged(images, index) for images in guided.unbind(1)]
+        return {
+            "guided": guided.numpy(),
+            "unguided": unguided.numpy(),
+            "assigned": np.stack(each, 1),
+            "assigned_unguided": judged(unguided, index),
+        }
+
+    arrays = made.compute(evaluate)
+    blocks = torch.arange(len(test)).split(sampling.batch_size)
+    told = np.concatenate([judged(test[block], block.tolist()) for block in blocks])
+    accuracy = np.array(float((told == labels.numpy()).mean()))
+    arrays |= {"accuracy": accuracy, "tested": np.array(len(test))}
+    table = out.with_suffix(".csv")
+    write_text(table, shares_table(arrays, classes, job.guidance.scale).to_csv(index=False))
+    made.write(arrays, beside=[table])
+
+
+main = command(
+    "Draw samples of each class, and judge them by a classifier that did not guide them.",
+    GuidanceJob,
+    guide_images,
+    input_option("--model", "A trained model, .safetensors."),
+    input_option("--guide", "A classifier of its noised states, .safetensors."),
+    input_option("--judge", "Another one, of another seed."),
+    input_option("--data", "Their data set, .npz."),
+)

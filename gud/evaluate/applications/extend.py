@@ -12,39 +12,28 @@ columns compare with those of the training images (in grey levels).
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 import numpy as np
 import torch
 
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    point_option,
-    preset_option,
-)
-from gud.config.jobs import StripJob, strip_job
+from gud.cli import input_option
+from gud.config.applications import StripJob
 from gud.config.sections.evaluation import StripSettings
-from gud.config.sections.points import point_name
 from gud.config.sections.section import Parameters
 from gud.data import datasets
-from gud.devices import float32_precision, resolve_device
+from gud.devices import float32_precision
 from gud.diffusion.dequantisation import quantise
 from gud.diffusion.samplers import prior_sample
 from gud.diffusion.schedules.sequential import Sequential
 from gud.diffusion.strips import SlidingWindow, Strips, generate_strips, sliding_window
 from gud.errors import InputError
-from gud.evaluate import seams
-from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.evaluate.applications import seams
+from gud.evaluate.applications.application import Application, command
+from gud.evaluate.shards import Arrays
 from gud.model import Model, load
 from gud.progress import progress
-from gud.provenance import write_arrays, write_record
 from gud.randomness import ImageStreams
 
 
@@ -101,49 +90,24 @@ def draw_strips(
     return result
 
 
-@click.command()
-@preset_option()
-@experiment_option()
-@point_option(required=True)
-@input_option("--model", "A trained model, .safetensors.")
-@input_option("--data", "Its data set, which the strips should resemble.", required=False)
-@out_option()
-@device_option()
-def main(
-    preset: NamedPreset,
-    experiment: str,
-    point: str,
-    model: Path,
-    data: Path | None,
-    out: Path,
-    device: str | None,
-) -> None:
-    """Draw strips of image of any length from a model of the column-wise schedule."""
-    job = strip_job(preset.preset, experiment, point)
-    extend(job, model, data, out, resolve_device(device))
-
-
-def extend(job: StripJob, file: Path, data: Path | None, out: Path, device: torch.device) -> None:
+def extend(job: StripJob, model: Path, data: Path | None, out: Path, device: torch.device) -> None:
     """Strips of the model in a file, with their record."""
-    started, strip = time.time(), job.strip
-    model = load(file, device)
-    window = window_of(model, job.parameters, strip)
-    real = datasets.load(data, "train", model.image_shape).numpy() if data else None
-    label = f"strips {job.experiment} {point_name(job.parameters)}"
+    strip = job.strip
+    made = Application(job, (model,), out, device, strip.strips, strip.batch_size)
+    network = load(model, device)
+    window = window_of(network, job.parameters, strip)
+    real = datasets.load(data, "train", network.image_shape).numpy() if data else None
 
     def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
-        strips = draw_strips(model, window, numbers.tolist(), strip, job.seed, label)
+        strips = draw_strips(network, window, numbers.tolist(), strip, job.seed, made.label)
         return {
             "strips": quantise(strips.images).cpu().numpy(),
             "snapshot": strips.snapshot.cpu().numpy(),
         }
 
-    settings = job.model_dump(mode="json")
-    shards = Shards(out, settings, (file,), strip.strips, strip.batch_size)
-    arrays = compute_all(shards, evaluate, label=label, device=device.type)
     state = window.schedule(torch.tensor([window.time], dtype=torch.float64))
     positions = window.positions(strip.windows).numpy()
-    arrays |= {
+    arrays = made.compute(evaluate) | {
         "seams": positions[1:],
         "position": positions[len(positions) // 2],
         "gamma": state.gamma[0, : window.columns].numpy(),
@@ -151,14 +115,14 @@ def extend(job: StripJob, file: Path, data: Path | None, out: Path, device: torc
         "b": np.array(job.parameters["b"]),
         "time": np.array(window.time),
     }
-    write_arrays(out, **arrays)
-    write_record(
-        out,
-        inputs=[file, *([data] if data else [])],
-        parts=shards.paths,
-        settings=settings,
-        seed=job.seed,
-        started=started,
-        device=device.type,
-        statistics=seams.summary(arrays["strips"], arrays["seams"], real),
-    )
+    statistics = seams.summary(arrays["strips"], arrays["seams"], real)
+    made.write(arrays, read=[data] if data else [], statistics=statistics)
+
+
+main = command(
+    "Draw strips of image of any length from a model of the column-wise schedule.",
+    StripJob,
+    extend,
+    input_option("--model", "A trained model, .safetensors."),
+    input_option("--data", "Its data set, which the strips should resemble.", required=False),
+)

@@ -8,41 +8,29 @@ channels, height, width), `known` (height, width), 1 where pixels are given and 
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gud.cli import (
-    NamedPreset,
-    device_option,
-    experiment_option,
-    input_option,
-    out_option,
-    point_option,
-    preset_option,
-)
-from gud.config.conditional import InpaintingJob, inpainting_job
+from gud.cli import input_option
+from gud.config.applications import InpaintingJob
 from gud.config.sections.evaluation import InpaintingSettings
-from gud.config.sections.points import point_name
 from gud.config.sections.section import Parameters
 from gud.data import datasets
-from gud.devices import resolve_device
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.processes import State
 from gud.diffusion.samplers import Inpainting
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
+from gud.evaluate.applications.application import Application, command
 from gud.evaluate.likelihood import choose_images
 from gud.evaluate.samples import draw_images
-from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.evaluate.shards import Arrays
 from gud.model import Model, load
-from gud.provenance import write_arrays, write_record
 from gud.randomness import ImageStreams, derive
 from gud.training.loss import initial_state
 
@@ -121,56 +109,32 @@ def inpaint(
     return torch.stack(found, 1)
 
 
-@click.command()
-@preset_option()
-@experiment_option()
-@point_option(required=True)
-@input_option("--model", "A trained model, .safetensors.")
-@input_option("--data", "Its data set, .npz.")
-@out_option()
-@device_option()
-def main(
-    preset: NamedPreset,
-    experiment: str,
-    point: str,
-    model: Path,
-    data: Path,
-    out: Path,
-    device: str | None,
-) -> None:
-    """Complete test images of which a part is given."""
-    job = inpainting_job(preset.preset, experiment, point)
-    inpaint_images(job, model, data, out, resolve_device(device))
-
-
 def inpaint_images(
-    job: InpaintingJob, file: Path, data: Path, out: Path, device: torch.device
+    job: InpaintingJob, model: Path, data: Path, out: Path, device: torch.device
 ) -> None:
     """Completions by the model in a file, with their record."""
-    started, section = time.time(), job.inpainting
-    model = load(file, device)
-    schedule = model.schedule(**job.parameters)
-    test = datasets.load(data, "test", model.image_shape)
-    chosen = choose_images(len(test), section.sampling.images, job.seed, data, sort=False)
-    label = f"completions {job.experiment} {point_name(job.parameters)}"
+    section, sampling = job.inpainting, job.inpainting.sampling
+    made = Application(job, (model, data), out, device, sampling.images, sampling.batch_size)
+    network = load(model, device)
+    schedule = network.schedule(**job.parameters)
+    test = datasets.load(data, "test", network.image_shape)
+    key = "inpainting.sampling.images"
+    chosen = choose_images(len(test), sampling.images, job.seed, data, sort=False, key=key)
 
     def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
         block = chosen[numbers]
-        found = inpaint(model, schedule, test[block], block.tolist(), section, job.seed, label)
-        return {"original": test[block].numpy(), "completions": found.numpy(), "index": block}
+        images, index = test[block], block.tolist()
+        found = inpaint(network, schedule, images, index, section, job.seed, made.label)
+        return {"original": images.numpy(), "completions": found.numpy(), "index": block}
 
-    settings = job.model_dump(mode="json")
-    sampling = section.sampling
-    shards = Shards(out, settings, (file, data), sampling.images, sampling.batch_size)
-    arrays = compute_all(shards, evaluate, label=label, device=device.type)
-    known = known_pixels(section.known, model.image_shape[1]).to(torch.uint8)
-    write_arrays(out, known=known.numpy(), **arrays)
-    write_record(
-        out,
-        inputs=(file, data),
-        parts=shards.paths,
-        settings=settings,
-        seed=job.seed,
-        started=started,
-        device=device.type,
-    )
+    known = known_pixels(section.known, network.image_shape[1]).to(torch.uint8)
+    made.write({"known": known.numpy()} | made.compute(evaluate))
+
+
+main = command(
+    "Complete test images of which a part is given.",
+    InpaintingJob,
+    inpaint_images,
+    input_option("--model", "A trained model, .safetensors."),
+    input_option("--data", "Its data set, .npz."),
+)

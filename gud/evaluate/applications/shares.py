@@ -50,7 +50,7 @@ def shares_table(
     Of unguided samples, asked for each class in turn, 1 / classes are right in all.
 
     Args:
-        arrays: what `gud.evaluate.guide` writes.
+        arrays: what `gud.evaluate.applications.guide` writes.
         scale: of the guidance.
     """
     assigned, unguided = arrays["assigned"], arrays["assigned_unguided"]

@@ -1,0 +1,125 @@
+"""What figures ask to be made of a model beyond likelihoods and samples, at one point of its paths.
+
+Strips, reconstructions, completions of which a part is given, and samples of a class.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, TypeVar
+
+from gud.config.figures import ApplicationSection
+from gud.config.jobs import TrainingJob, get_experiment
+from gud.config.preset import Preset
+from gud.config.sections.evaluation import (
+    ConditionalSettings,
+    Guidance,
+    InpaintingSettings,
+    ReconstructionSettings,
+    StripSettings,
+)
+from gud.config.sections.points import parameters_of_point, point_name, points
+from gud.config.sections.section import Name, Parameters, Section
+from gud.errors import InputError
+
+J = TypeVar("J", bound="ApplicationJob")
+ClassifierName = Literal["guide", "judge"]
+"""The classifier that guides samples, and another one that says what they became."""
+
+
+class ApplicationJob(Section):
+    """What is made of one experiment at one point of its schedule family.
+
+    made: folder of the artefacts, by which the figure that asks for them is found.
+    """
+
+    made: ClassVar[str]
+
+    experiment: Name
+    parameters: Parameters
+    seed: int
+
+    @classmethod
+    def of(cls: type[J], preset: Preset, experiment: str, point: str) -> J:
+        """The job that a preset asks for; `InputError` if it asks for none."""
+        figure = asking_figure(preset, experiment, cls.made)
+        found = points(figure.grids)
+        if (name := point_name(parameters_of_point(point))) not in found:
+            raise InputError(
+                f"point {point} is not in the grids of {cls.made} of {experiment}: "
+                f"{', '.join(found)}"
+            )
+        own = cls.settings_of(figure.settings)
+        return cls(experiment=experiment, parameters=found[name], seed=preset.seed, **own)
+
+    @classmethod
+    def settings_of(cls, settings: Any) -> dict[str, Section]:
+        """The field of its own, of the settings of a figure."""
+        (own,) = cls.model_fields.keys() - ApplicationJob.model_fields.keys()
+        return {own: settings}
+
+
+class StripJob(ApplicationJob):
+    """Strips (Figure 7)."""
+
+    made: ClassVar = "strips"
+    strip: StripSettings
+
+
+class ReconstructionJob(ApplicationJob):
+    """Reconstructions (Figure 8)."""
+
+    made: ClassVar = "reconstructions"
+    reconstruction: ReconstructionSettings
+
+
+class InpaintingJob(ApplicationJob):
+    """Completions."""
+
+    made: ClassVar = "inpainted"
+    inpainting: InpaintingSettings
+
+
+class GuidanceJob(ApplicationJob):
+    """Samples of each class."""
+
+    made: ClassVar = "guided"
+    guidance: Guidance
+
+    @classmethod
+    def settings_of(cls, settings: ConditionalSettings) -> dict[str, Section]:
+        return {"guidance": settings.guidance}
+
+
+class ClassifierJob(TrainingJob):
+    """All that determines a trained classifier but its data."""
+
+    classifier: ClassifierName
+
+
+def classifier_job(preset: Preset, name: str, classifier: ClassifierName) -> ClassifierJob:
+    """The training of a classifier of an experiment's states; the two differ in their seed."""
+    experiment = get_experiment(preset, name)
+    settings = asking_figure(preset, name, GuidanceJob.made).settings
+    assert isinstance(settings, ConditionalSettings)
+    return ClassifierJob(
+        experiment=name,
+        model=experiment.model().model_copy(update={"network": settings.classifier.network}),
+        training=settings.classifier.training,
+        seed=experiment.seed + ("guide", "judge").index(classifier),
+        classifier=classifier,
+    )
+
+
+def applications(preset: Preset, experiment: str) -> list[ApplicationSection]:
+    """The figures for which an experiment is put to more than its evaluations."""
+    figures = preset.figures.named().values()
+    applied = [figure for figure in figures if isinstance(figure, ApplicationSection)]
+    return [figure for figure in applied if figure.experiment == experiment]
+
+
+def asking_figure(preset: Preset, experiment: str, made: str) -> ApplicationSection:
+    """The figure that asks for something to be made of an experiment."""
+    figure = next((f for f in applications(preset, experiment) if f.made == made), None)
+    if figure is None:
+        raise InputError(f"the preset asks for no {made} of experiment {experiment}")
+    return figure
