@@ -29,6 +29,7 @@ import click
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from torch import Tensor
 
 from gud.cli import out_option, reported
 from gud.data import datasets
@@ -72,7 +73,7 @@ class Images:
         self.index = choose_images(len(test), images, 0, data, sort=False).tolist()
         self.model, self.images = model, test[self.index]
 
-    def bits(self, point: tuple[float, float], n: int, **ode: Any) -> tuple[np.ndarray, int]:
+    def bits(self, point: tuple[float, float], n: int, **ode: Any) -> tuple[Tensor, int]:
         schedule = self.model.schedule(a=point[0], r=point[1])
         return image_bits(self.model, schedule, self.images[:n], index=self.index[:n], **ode)
 
@@ -95,7 +96,7 @@ def ode_rows(images: Images, n: int) -> list[dict[str, Any]]:
         return np.stack([images.bits(point, few, **ode)[0].numpy() for point in ENDS])
 
     three = solve(STEPS[0], 3, n)
-    paper = np.mean([images.bits(point, 2, probes=1)[1] for point in ENDS[::4]])
+    paper = float(np.mean([images.bits(point, 2, probes=1)[1] for point in ENDS[::4]]))
     rows = [
         row("paper", needed(differences(three.mean(2), ENDS)), 4.0 * paper, len(GRID), math.nan)
     ]

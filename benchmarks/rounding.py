@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
@@ -25,7 +26,7 @@ from gud.model import load
 from gud.provenance import atomic, write_record
 
 EXPERIMENT, POINT = "a_scan_isotropic", {"a": 1.0, "r": 0.0}
-METHODS = {
+METHODS: dict[str, dict[str, Any]] = {
     "adams": {"method": "adams", "steps": 24, "coordinates": "standardised"},
     "tsit5": {"method": "tsit5", "rtol": 1e-3, "atol": 1e-3, "coordinates": "standardised"},
 }

@@ -30,7 +30,7 @@ import pandas as pd
 import torch
 
 from gud.cli import NamedPreset, out_option, preset_option, reported
-from gud.config.jobs import Evaluation, get_experiment, trained
+from gud.config.jobs import Evaluation, get_experiment, model_of, trained
 from gud.config.preset import Preset
 from gud.config.sections.evaluation import Sampling
 from gud.config.sections.points import parameters_of_point
@@ -79,13 +79,13 @@ def drawn(
     preset: Preset, results: Path, experiment: str, point: str, sampling: Sampling
 ) -> tuple[Arrays, float]:
     """Samples of a trained network with what is told of them, and the seconds of an image."""
-    made = trained(get_experiment(preset, experiment))
-    points = {point: parameters_of_point(point)}
-    evaluation = Evaluation(experiment, made, preset.seed, "samples", points, sampling)
+    model, points = model_of(preset, experiment), {point: parameters_of_point(point)}
+    made = trained(preset, experiment)
+    evaluation = Evaluation(experiment, model, made, preset.seed, "samples", points, sampling)
     settings = evaluation.record(point)
     # However many images are asked for, a batch of them is the same.
     del settings["sampling"]["images"]
-    file = results / experiment / "model.safetensors"
+    file = results / model
     end = "clean" if sampling.denoise else "noised"
     name = f"{point}_{sampling.method}_{sampling.grid}_{sampling.steps}_{end}"
     out = results / experiment / "sampler_cost" / f"{name}.npz"

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
@@ -66,7 +67,8 @@ def figure(cluster: Cluster, folder: Path, workers: int) -> float:
 @out_option()
 def main(out: Path) -> None:
     """Measure the overhead of SLURM jobs, and what a second worker gives."""
-    started, rows = time.time(), []
+    started = time.time()
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name, running(Path(name) / "slurm", cpus=8) as cluster:
         for what, measure in (("four empty jobs", empty_jobs), ("small Figure 3", figure)):
             for workers in (1, 2):
