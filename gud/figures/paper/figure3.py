@@ -135,7 +135,7 @@ def _sampler_note(rows: pd.DataFrame) -> str:
     """What the sampler itself does to the variances, at least and at most over the points."""
     if "sampler_variance_bias" not in rows or rows.sampler_variance_bias.isna().all():
         return ""
-    bias = rows.sampler_variance_bias
+    bias = rows.sampler_variance_bias.round(3) + 0.0  # no negative zero
     names = " or ".join(rows.sampler.unique()).replace("_", " ")
     return (
         f"The sampler alone ({names}), given the exact score of Gaussian data, changes the "
