@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from gud.config.figures import Labels
 from gud.config.paths import model_file, path_file
@@ -46,7 +46,7 @@ class SearchJob(Section):
     seed: int
 
 
-class Trained(Made):
+class Trained(Made, TypedDict):
     """What made a model, for whose group: tables tell of it, and tell by it what compares."""
 
     group: str
