@@ -70,7 +70,7 @@ def test_each_method_and_grid_is_a_curve_over_its_network_evaluations():
     curves = [container.lines[0].get_xydata() for container in axis.containers]
     np.testing.assert_allclose(curves[0], [[10, 9], [50, 4]])
     np.testing.assert_allclose(curves[1], [[73, 3]])
-    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["EM, quadratic steps", "ODE, adaptive steps"]
     assert axis.get_title() == r"PSLD, $\Gamma = 0.01$" and "256 samples" in texts(figure)
 

@@ -22,8 +22,8 @@ def figure(cluster, tmp_path_factory):
     )
     pipeline.site = {"SBATCH_PARTITION": "cpu", "GUD_GPU_PARTITION": "gpu", "GUD_GPU_MODEL": "fake"}
     process = pipeline.start(FIGURE)
-    wait_for(lambda: pipeline.job("rule_train_wildcards_tiny_a_scan_isotropic"), 120, "training")
-    wait_for(lambda: pipeline.payload(MODEL.format("tiny")), 60, "training")
+    wait_for(lambda: pipeline.job("rule_train_wildcards_tiny_a_scan_isotropic"), 300, "training")
+    wait_for(lambda: pipeline.payload(MODEL.format("tiny")), 120, "training")
     addresses = cluster.listening()
     pipeline.ends(process)
     jobs = cluster.run("scontrol", "--oneliner", "show", "job").splitlines()

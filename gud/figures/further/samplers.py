@@ -43,7 +43,7 @@ class Samplers(SdeAndOde, TableFigureSection):
         from gud.figures.drawing.style import COLUMN_WIDTH, OKABE_ITO, WIDTH, small_print
 
         width = WIDTH if len(self.experiments) > 1 else COLUMN_WIDTH
-        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        figure = Figure(figsize=(width, 3.1), layout="constrained")
         panels = len(self.experiments)
         axes = figure.subplots(1, panels, sharex=True, sharey=True, squeeze=False)[0]
         shown = [(one.method, one.grid) for one in self.methods]
@@ -64,7 +64,9 @@ class Samplers(SdeAndOde, TableFigureSection):
             axis.set_xticks(ticks, map(str, ticks))
             axis.minorticks_off()
             axis.set_title(process_name(rows.iloc[0]))
-            axis.legend()
+        named = [axis.get_legend_handles_labels() for axis in axes]
+        handles = {label: handle for pair in named for handle, label in zip(*pair, strict=True)}
+        figure.legend(handles.values(), handles, loc="outside upper center", ncols=panels + 1)
         first = source.iloc[0]
         axes[0].set_ylabel(first.fid_metric)
         axes[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
