@@ -114,7 +114,7 @@ def difference(first: Path, second: Path) -> tuple[str, float]:
     """What two files do not share, empty if nothing, and the largest deviation of their numbers."""
     try:
         one, other = contents(first), contents(second)
-    except (*NOT_NPZ, SafetensorError, RecursionError) as error:
+    except (*NOT_NPZ, SafetensorError) as error:
         return f"one of them cannot be read: {' '.join(str(error).split())}", math.inf
     if one.keys() != other.keys():
         return f"other names: {', '.join(sorted(one.keys() ^ other.keys())[:3])}", math.inf

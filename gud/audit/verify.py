@@ -31,7 +31,7 @@ from gud.errors import InputError
 from gud.provenance import FORMAT, sha256
 from gud.provenance.places import PROJECT, path_of
 
-UNREADABLE = (*NOT_NPZ, InputError, ArithmeticError, RuntimeError)
+UNREADABLE = (*NOT_NPZ, ArithmeticError)
 """What checks of a spoilt artefact raise."""
 STATUSES = ("pass", "stale", "fail")
 

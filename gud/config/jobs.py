@@ -18,7 +18,7 @@ from gud.config.sections.evaluation import (
     Ranges,
     Sampling,
 )
-from gud.config.sections.experiments import MOST_BATCHES, Experiment, Made
+from gud.config.sections.experiments import MOST_BATCHES, Experiment, MadeBy
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, parameters_of_point, points
 from gud.config.sections.schedules import FreePath
@@ -46,7 +46,7 @@ class SearchJob(Section):
     seed: int
 
 
-class Trained(Made, TypedDict):
+class Trained(MadeBy, TypedDict):
     """What made a model, for whose group: tables tell of it, and tell by it what compares."""
 
     group: str

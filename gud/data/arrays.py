@@ -16,10 +16,10 @@ Arrays = dict[str, np.ndarray]
 KINDS = {"8": "uint8", "f": "float", "i": "integers", "iu": "integers", "U": "text"}
 """What an array may hold, by numpy's `dtype.kind`, but "8" for 8 bits."""
 NOT_NPZ = (
-    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError),
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What reading an npz file raises that is damaged or none."""
+"""What reading an npz file raises that is damaged, encrypted, or none."""
 
 
 def load_arrays(

@@ -14,13 +14,11 @@ import json
 import logging
 import platform
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NotRequired
-from zipfile import BadZipFile
 
 import numpy as np
 from typing_extensions import TypedDict
@@ -29,7 +27,7 @@ from gud.config.jobs import Evaluation
 from gud.config.paths import shard_file
 from gud.config.sections.section import Parameters
 from gud.config.sections.validation import validate
-from gud.data.arrays import Arrays
+from gud.data.arrays import NOT_NPZ, Arrays
 from gud.errors import InputError
 from gud.progress import progress
 from gud.provenance import (
@@ -47,7 +45,6 @@ Evaluate = Callable[[Parameters, np.ndarray], Arrays]
 
 OF_SHARD = ("evaluations", "variance_bias", "variance_rms")
 """Arrays that have one row for a shard, and not for each of its images."""
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, RecursionError, BadZipFile, zlib.error)
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +171,7 @@ class Shards:
             return arrays, made
         except FileNotFoundError:
             return None
-        except UNREADABLE as error:
+        except NOT_NPZ as error:
             log.warning("shard %s cannot be read: %s", self.path(start), error)
             return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from gud.config.leaves import leaves
 from gud.errors import InputError
 from gud.provenance import Record
 from gud.report.points import checked_record, inputs_of, read_likelihood, record_of
@@ -117,18 +118,14 @@ def labels_of(record: Record) -> Labels:
     try:
         made = settings["trained"]
         labels: Labels = {key: made[key] for key in ("group", "seed", "data")}
-        labels |= dict(_flat(made["model"])) | settings["parameters"]
+        labels |= _labelled(made["model"]) | settings["parameters"]
     except KeyError as error:
         raise InputError(f"the record of {record.get('artefact')} lacks {error}") from None
-    return labels | dict(_flat(settings.get("sampling", {}), "sampling."))
+    return labels | _labelled(settings.get("sampling", {}), "sampling.")
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Label]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, str | int | float):
-            yield prefix + key, value
+def _labelled(settings: dict[str, Any], prefix: str = "") -> Labels:
+    return {k: v for k, v in leaves(settings, prefix).items() if isinstance(v, str | int | float)}
 
 
 def digest_of(*content: object) -> str:

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from commands import gud, status
+from damages import DAMAGES
 from hypothesis import given
 from hypothesis import strategies as st
 from presets import made_by
@@ -158,11 +159,11 @@ def test_a_failed_shard_fails_alone_and_the_next_attempt_computes_it_alone(tmp_p
     assert asked == [[4, 5, 6, 7]]
 
 
-def test_a_damaged_shard_is_computed_again(tmp_path, model, caplog):
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_shard_is_computed_again(tmp_path, model, caplog, damage):
     job(tmp_path, model, 0, {"a=1_r=0": (0, 10)})
     shard = tmp_path / "samples/shards/a=1_r=0/000004.npz"
-    whole = shard.read_bytes()
-    shard.write_bytes(whole[: len(whole) // 2])
+    shard.write_bytes(damage(shard.read_bytes()))
     job(tmp_path, model, 0, {"a=1_r=0": (0, 10)})
     assert "000004.npz cannot be read" in caplog.text
     assert merged(tmp_path, model)[0] == 0

@@ -1,5 +1,6 @@
 """Claims, and what they come to on points of known truth."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -225,6 +226,19 @@ def test_the_readme_shows_the_reference_verdicts():
     text = (ROOT / "README.md").read_text()
     shown = text.partition(MARKERS[0] + "\n")[2].partition(MARKERS[1])[0]
     assert shown == as_summary(pd.read_csv(ROOT / "docs/reference/verdict.csv"))
+
+
+def test_the_readme_shows_verdicts_of_the_study_as_they_were_found():
+    table = pd.read_csv(ROOT / "docs/study/verdict.csv")
+    found = {
+        (row.verdict, tuple(f"{x:.{digits}f}" for x in (row.effect, row.low, row.high)))
+        for _, row in table[table.effect.notna()].iterrows()
+        for digits in (2, 3)
+    }
+    text = (ROOT / "README.md").read_text().partition("## Results")[2].partition(MARKERS[0])[0]
+    shown = re.findall(r"\| (\S+) \((\S+) to (\S+)\) [^|]*\| (\w+) \|", text)
+    assert len(shown) > 5
+    assert {(verdict, tuple(numbers)) for *numbers, verdict in shown} <= found
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class QualityTask(Section):
     metric: Quality
 
 
-class Made(TypedDict):
+class MadeBy(TypedDict):
     """What makes a model, as JSON values."""
 
     seed: int
@@ -71,7 +71,7 @@ class Experiment(ModelSettings):
         """The part that determines the trained model."""
         return ModelSettings(**{key: getattr(self, key) for key in ModelSettings.model_fields})
 
-    def made_by(self) -> Made:
+    def made_by(self) -> MadeBy:
         """All that determines the trained model."""
         return {
             "seed": self.seed,

@@ -39,8 +39,7 @@ class Schedule(ABC):
 
     def between(self, start: float, end: float) -> Schedule:
         """The schedule between two neighbouring kinks, continued smoothly past both."""
-        if self.kinks:
-            raise NotImplementedError(f"{type(self).__name__} has kinks, but no pieces")
+        assert not self.kinks, f"{type(self).__name__} has kinks, but no pieces"
         return self
 
     def pieces(self, start: float, end: float) -> Iterator[tuple[float, float, Schedule]]:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from gud.cli import (
     Decorator,
@@ -21,7 +24,10 @@ from gud.cli import (
 )
 from gud.config.applications import ApplicationJob
 from gud.config.sections.points import point_name
+from gud.config.sections.section import Parameters
+from gud.data import datasets
 from gud.devices import resolve_device
+from gud.evaluate.likelihood import choose_images
 from gud.evaluate.shards import Arrays, Evaluate, Shards, compute_all
 from gud.provenance import write_arrays, write_records
 
@@ -81,6 +87,31 @@ class Application:
     def compute(self, evaluate: Evaluate) -> Arrays:
         """The arrays of all shards, those that are there as they are."""
         return compute_all(self.shards, evaluate, label=self.label, device=self.device.type)
+
+    def compute_of_images(
+        self,
+        data: Path,
+        image_shape: tuple[int, int, int],
+        key: str,
+        make: Callable[[UInt8[Tensor, "batch channels height width"], list[int]], Arrays],
+    ) -> Arrays:
+        """Those of chosen test images, with `original`, and `index` in the test split.
+
+        Args:
+            data: the data set.
+            key: that says how many images there are.
+            make: takes images and their numbers.
+        """
+        test = datasets.load(data, "test", image_shape)
+        chosen = choose_images(len(test), self.images, self.job.seed, data, sort=False, key=key)
+
+        def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
+            block = chosen[numbers]
+            images = test[block]
+            made = make(images, block.tolist())
+            return {"original": images.numpy()} | made | {"index": block}
+
+        return self.compute(evaluate)
 
     def write(
         self,

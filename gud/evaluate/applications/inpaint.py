@@ -11,7 +11,6 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -19,15 +18,12 @@ from torch import Tensor
 from gud.cli import input_option
 from gud.config.applications import InpaintingJob
 from gud.config.sections.evaluation import InpaintingSettings
-from gud.config.sections.section import Parameters
-from gud.data import datasets
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.processes import State
 from gud.diffusion.samplers import Inpainting
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
 from gud.evaluate.applications.application import Application, command
-from gud.evaluate.likelihood import choose_images
 from gud.evaluate.samples import draw_images
 from gud.evaluate.shards import Arrays
 from gud.model import Model, load
@@ -117,18 +113,15 @@ def inpaint_images(
     made = Application(job, (model, data), out, device, sampling.images, sampling.batch_size)
     network = load(model, device)
     schedule = network.schedule(**job.parameters)
-    test = datasets.load(data, "test", network.image_shape)
-    key = "inpainting.sampling.images"
-    chosen = choose_images(len(test), sampling.images, job.seed, data, sort=False, key=key)
 
-    def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
-        block = chosen[numbers]
-        images, index = test[block], block.tolist()
+    def complete(images: Tensor, index: list[int]) -> Arrays:
         found = inpaint(network, schedule, images, index, section, job.seed, made.label)
-        return {"original": images.numpy(), "completions": found.numpy(), "index": block}
+        return {"completions": found.numpy()}
 
     known = known_pixels(section.known, network.image_shape[1]).to(torch.uint8)
-    made.write({"known": known.numpy()} | made.compute(evaluate))
+    key = "inpainting.sampling.images"
+    arrays = made.compute_of_images(data, network.image_shape, key, complete)
+    made.write({"known": known.numpy()} | arrays)
 
 
 main = command(

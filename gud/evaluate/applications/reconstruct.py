@@ -19,8 +19,6 @@ from torch import Tensor
 from gud.cli import input_option
 from gud.config.applications import ReconstructionJob
 from gud.config.sections.evaluation import ReconstructionSettings
-from gud.config.sections.section import Parameters
-from gud.data import datasets
 from gud.devices import float32_precision
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.likelihood import draw_auxiliary
@@ -29,7 +27,6 @@ from gud.diffusion.samplers import EulerMaruyama, sample_sde
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
 from gud.evaluate.applications.application import Application, command
-from gud.evaluate.likelihood import choose_images
 from gud.evaluate.shards import Arrays
 from gud.model import Model, load
 from gud.randomness import ImageStreams
@@ -101,22 +98,14 @@ def reconstruct_images(
     made = Application(job, (model, data), out, device, section.images, section.batch_size)
     network = load(model, device)
     schedule = network.schedule(**job.parameters)
-    test = datasets.load(data, "test", network.image_shape)
-    key = "reconstruction.images"
-    chosen = choose_images(len(test), section.images, job.seed, data, sort=False, key=key)
 
-    def evaluate(_parameters: Parameters, numbers: np.ndarray) -> Arrays:
-        block = chosen[numbers]
-        images, index = test[block], block.tolist()
+    def rebuild(images: Tensor, index: list[int]) -> Arrays:
         noised, decoded = reconstruct(network, schedule, images, index, section, job.seed)
-        return {
-            "original": images.numpy(),
-            "noised": noised.cpu().numpy(),
-            "reconstructions": decoded.cpu().numpy(),
-            "index": block,
-        }
+        return {"noised": noised.cpu().numpy(), "reconstructions": decoded.cpu().numpy()}
 
-    made.write({"time": np.array(section.time)} | made.compute(evaluate))
+    key = "reconstruction.images"
+    arrays = made.compute_of_images(data, network.image_shape, key, rebuild)
+    made.write({"time": np.array(section.time)} | arrays)
 
 
 main = command(
