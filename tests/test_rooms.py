@@ -12,6 +12,7 @@ from gud.config.sections.processes import BY_NAME
 from gud.diffusion.processes import PROCESSES
 
 PACKAGE = Path(__file__).parents[1] / "gud"
+PRESETS = PACKAGE.parent / "config"
 AT_HOME = ("diffusion/processes/", "config/sections/processes.py")
 """Where processes are written, and where presets name them."""
 EXPORTED = ("__init__.py", "api.py")
@@ -21,7 +22,10 @@ STRANGERS = sorted(
     for path in PACKAGE.rglob("*.py")
     if not path.relative_to(PACKAGE).as_posix().startswith((*AT_HOME, *EXPORTED))
 )
-LIGHT = ("audit", "watch", "verdict", "join", "table", "comparison", "summary")
+LIGHT = (
+    *("audit", "watch", "verdict", "join", "table", "comparison", "summary", "course"),
+    *("likelihoods", "samples", "figure"),
+)
 """Commands that compute nothing, which start in the time that Python takes."""
 MEMBERS = {process.__name__ for process in PROCESSES.values()}
 SECTIONS = {section.__name__ for section in BY_NAME.values()}
@@ -50,9 +54,14 @@ def test_no_module_outside_the_room_of_processes_names_one(path):
     assert not set(names(path)) & (MEMBERS | SECTIONS | PROCESSES.keys() - {"recipe"})
 
 
-def test_commands_that_compute_nothing_start_without_torch():
+def test_commands_that_compute_nothing_start_and_read_every_preset_without_torch():
     every = {name: module for named in COMMANDS.values() for name, (module, _) in named.items()}
     modules = [every[name] for name in LIGHT]
-    program = f"import sys, {', '.join(modules)}; print('torch' in sys.modules)"
+    read = "; ".join(f"load_preset({str(preset)!r})" for preset in sorted(PRESETS.glob("*.yaml")))
+    program = f"""
+import sys, {", ".join(modules)}
+from gud.config.preset import load_preset
+{read}
+print("torch" in sys.modules)"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr

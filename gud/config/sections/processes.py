@@ -7,12 +7,14 @@ arguments are the section's other keys.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, TypeAdapter, model_serializer, model_validator
 
 from gud.config.sections.section import PositiveFloat, Section
+from gud.diffusion.recipes import Chosen, Matrices, phase_space, third_order
 
 if TYPE_CHECKING:
     from gud.diffusion.processes import Process
@@ -70,9 +72,13 @@ class RecipeSection(ProcessSection):
     clock: Literal["snr", "own"]
     matching: Literal["hybrid", "denoising"]
 
+    @abstractmethod
+    def matrices(self) -> Chosen:
+        """D, Q, H and the start."""
+
     @model_validator(mode="after")
     def _can_be_built(self) -> RecipeSection:
-        self.build()
+        Matrices(*self.matrices())
         return self
 
 
@@ -90,6 +96,9 @@ class PhaseSpaceSettings(RecipeSection):
     def friction(self) -> float:
         return self.Gamma
 
+    def matrices(self) -> Chosen:
+        return phase_space(self.Gamma, self.nu, self.kappa)
+
 
 class CriticallyDampedSettings(RecipeSection):
     """Critically damped Langevin diffusion: `psld` with Gamma = 0."""
@@ -104,6 +113,9 @@ class CriticallyDampedSettings(RecipeSection):
     def friction(self) -> float:
         return 0.0
 
+    def matrices(self) -> Chosen:
+        return phase_space(self.friction, self.nu, self.kappa)
+
 
 class ThirdOrderSettings(RecipeSection):
     """Third-order Langevin diffusion."""
@@ -113,6 +125,9 @@ class ThirdOrderSettings(RecipeSection):
 
     name: Literal["third_order"]
     kappa: PositiveFloat
+
+    def matrices(self) -> Chosen:
+        return third_order(self.kappa)
 
 
 class AnyRecipeSettings(RecipeSection):
@@ -129,6 +144,15 @@ class AnyRecipeSettings(RecipeSection):
     @property
     def k(self) -> int:
         return len(self.D)
+
+    def matrices(self) -> Chosen:
+        return self.D, self.Q, self.H, self.start
+
+    @model_validator(mode="after")
+    def _clock_never_stands_still(self) -> AnyRecipeSettings:
+        if self.clock == "snr":
+            self.build()
+        return self
 
 
 def _by_name(value: Any) -> Any:

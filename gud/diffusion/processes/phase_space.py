@@ -3,10 +3,8 @@ Dockhorn et al. 2022, Mou et al. 2021)."""
 
 from __future__ import annotations
 
-import math
-
 from gud.diffusion.processes.recipe import Clock, Matching, Recipe
-from gud.errors import InputError
+from gud.diffusion.recipes import phase_space, third_order
 
 FLOOR = 1e-9
 """Of the variances of position and momentum given the data, as published."""
@@ -38,20 +36,8 @@ class PhaseSpaceLangevin(Recipe):
         clock: Clock = "own",
         matching: Matching = "hybrid",
     ) -> None:
-        if not 0 <= Gamma < nu:
-            raise InputError(
-                f"Gamma = {Gamma:g} and nu = {nu:g} must satisfy 0 <= Gamma < nu: the mass "
-                "M = 4 / (nu - Gamma)^2 makes damping critical"
-            )
-        mass = 4 / (nu - Gamma) ** 2
         super().__init__(
-            D=((Gamma / 2, 0.0), (0.0, mass * nu / 2)),
-            Q=((0.0, -0.5), (0.5, 0.0)),
-            H=((1.0, 0.0), (0.0, 1 / mass)),
-            start=(kappa * mass,),
-            clock=clock,
-            matching=matching,
-            floor=FLOOR,
+            *phase_space(Gamma, nu, kappa), clock=clock, matching=matching, floor=FLOOR
         )
 
 
@@ -78,12 +64,4 @@ class ThirdOrderLangevin(Recipe):
     def __init__(
         self, kappa: float, *, clock: Clock = "own", matching: Matching = "hybrid"
     ) -> None:
-        xi, gamma = 3 * math.sqrt(3), 2 * math.sqrt(2)
-        super().__init__(
-            D=((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, xi / 2)),
-            Q=((0.0, -0.5, 0.0), (0.5, 0.0, -gamma / 2), (0.0, gamma / 2, 0.0)),
-            H=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
-            start=(kappa, kappa),
-            clock=clock,
-            matching=matching,
-        )
+        super().__init__(*third_order(kappa), clock=clock, matching=matching)

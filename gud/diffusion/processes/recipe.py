@@ -25,12 +25,10 @@ from gud.diffusion.processes.matrices import (
 )
 from gud.diffusion.processes.moments import moments, with_start
 from gud.diffusion.processes.process import Process
-from gud.errors import InputError
+from gud.diffusion.recipes import Matrices
 
 Clock = Literal["snr", "own"]
 Matching = Literal["hybrid", "denoising"]
-TOLERANCE = 1e-10
-"""Relative size of an eigenvalue, or of a difference, that is rounding alone."""
 
 
 class Recipe(Process):
@@ -41,10 +39,7 @@ class Recipe(Process):
     Hamiltonian z^T H z / 2, where D and Q are constant, so that their derivatives are 0.
 
     Args:
-        D: diffusion, shape (k, k), symmetric positive semidefinite.
-        Q: curl, shape (k, k), skew-symmetric.
-        H: of the Hamiltonian, shape (k, k), symmetric positive definite.
-        start: variances of the auxiliary numbers at t = 0, shape (k - 1,).
+        D, Q, H, start: see `Matrices`.
         clock: what the noising state says of tau: `snr`, the signal-to-noise ratio of the whole
             state of a component is exp(-gamma), as for Ornstein-Uhlenbeck; `own`, the process runs
             for as long as Ornstein-Uhlenbeck does there, tau = softplus(gamma).
@@ -54,7 +49,7 @@ class Recipe(Process):
         floor: what is added to the variances of z(t) given the data.
 
     Raises:
-        InputError: a matrix is not of its kind, or the process does not forget its start.
+        InputError: as `Matrices`, or `clock` is `snr` and the ratio stands still.
     """
 
     def __init__(
@@ -68,23 +63,19 @@ class Recipe(Process):
         matching: Matching = "hybrid",
         floor: float = 0.0,
     ) -> None:
-        diffusion, curl, hessian = (np.array(matrix, dtype=float) for matrix in (D, Q, H))
-        _check(diffusion, curl, hessian, start)
-        self.k = len(diffusion)
-        self.D, self.Q, self.H = rows(diffusion), rows(curl), rows(hessian)
-        self.drift = rows(-(diffusion + curl) @ hessian)
-        self.diffusion = rows(_lower_root(2 * diffusion))
-        self.prior = rows(np.linalg.inv(hessian))
-        self.start, self.floor, self.matching = tuple(start), floor, matching
+        matrices = self.matrices = Matrices(D, Q, H, start)
+        self.k = len(matrices.D)
+        self.drift, self.prior = rows(matrices.drift), rows(matrices.prior)
+        self.diffusion = rows(_lower_root(matrices.power))
+        self.start, self.floor, self.matching = matrices.start, floor, matching
         self.draws = self.k if matching == "hybrid" else 2 * self.k - 1
-        _check_stationary(self)
-        self.silent = int(np.flatnonzero(diffusion.any(axis=0))[0])
+        self.silent = int(np.flatnonzero(matrices.D.any(axis=0))[0])
         self._matched = MatchedClock(self) if clock == "snr" else None
         self._latest: tuple[NoisingState, Matrix, Matrix, Matrix] | None = None
 
     @property
     def power(self) -> Rows:
-        return rows(2 * np.array(self.D))
+        return rows(self.matrices.power)
 
     def clock(self, state: NoisingState) -> Float[Tensor, "batch components"]:
         return state.tau if self._matched is None else self._matched.tau(state.gamma)
@@ -132,64 +123,6 @@ class Recipe(Process):
         for i in range(self.k):
             floored[:, i, i] += self.floor
         return floored
-
-
-def _check(D: np.ndarray, Q: np.ndarray, H: np.ndarray, start: Sequence[float]) -> None:
-    """`InputError` unless the matrices are of one size and of their kinds."""
-    k = len(D)
-    for name, matrix in {"D": D, "Q": Q, "H": H}.items():
-        if k == 0 or matrix.shape != (k, k):
-            raise InputError(
-                f"{name} has shape {matrix.shape}, expected a square matrix of the size of D, {k}"
-            )
-        if not np.isfinite(matrix).all():
-            raise InputError(f"{name} holds values that are not finite")
-    for name, matrix in {"D": D, "H": H}.items():
-        _check_equal(matrix, matrix.T, f"{name} must be symmetric")
-        _check_eigenvalues(name, matrix, definite=name == "H")
-    _check_equal(Q, -Q.T, "Q must be skew-symmetric")
-    if len(start) != k - 1 or any(variance < 0 for variance in start):
-        raise InputError(
-            f"start = {list(start)} must be the {k - 1} variances of the auxiliary numbers at "
-            "t = 0, none of them negative"
-        )
-
-
-def _check_equal(matrix: np.ndarray, other: np.ndarray, what: str) -> None:
-    i, j = np.unravel_index(np.abs(matrix - other).argmax(), matrix.shape)
-    if abs(matrix[i, j] - other[i, j]) > TOLERANCE * np.abs(matrix).max():
-        raise InputError(
-            f"{what}, but its entries ({i + 1}, {j + 1}) and ({j + 1}, {i + 1}) are "
-            f"{matrix[i, j]:g} and {matrix[j, i]:g}"
-        )
-
-
-def _check_eigenvalues(name: str, matrix: np.ndarray, definite: bool) -> None:
-    values = np.linalg.eigvalsh(matrix)
-    least, rounding = values[0], TOLERANCE * np.abs(values).max()
-    if least <= rounding if definite else least < -rounding:
-        kind, allowed = ("definite", "> 0") if definite else ("semidefinite", ">= 0")
-        raise InputError(
-            f"{name} must be positive {kind}, but has the eigenvalue {least:g}; all must be "
-            f"{allowed}"
-        )
-
-
-def _check_stationary(process: Recipe) -> None:
-    """`InputError` unless the process ends in its prior, wherever it starts."""
-    a, c = np.array(process.drift), np.array(process.prior)
-    slowest = np.linalg.eigvals(a).real.max()
-    if slowest >= -TOLERANCE * np.abs(a).max():
-        raise InputError(
-            f"the drift -(D + Q) H has an eigenvalue of real part {slowest:g}; all must be < 0, or "
-            "the process does not forget its start: D and Q must let noise reach every part"
-        )
-    balance = a @ c + c @ a.T + np.array(process.power)
-    if np.abs(balance).max() > 1e3 * TOLERANCE * np.abs(process.power).max():
-        raise InputError(
-            f"H^-1 is not stationary: A H^-1 + H^-1 A^T + 2 D, which must be 0, has the entry "
-            f"{np.abs(balance).max():g}; H has the condition number {np.linalg.cond(c):g}"
-        )
 
 
 def _lower_root(matrix: np.ndarray) -> np.ndarray:
