@@ -7,6 +7,7 @@ every difference on a grid of a and r, with the same images and random numbers a
 
     paper   (B) Tsitouras at 1e-4 in chi, three probes
     adams   equal steps in angles, one probe
+    finer   the same in few steps, whose mean effect is corrected by more steps of fewer images
     table   the variational bound at few nodes (a, r), the sum over components of d gamma_i / dt
             times the error of eps at few times, and between the nodes a polynomial in a and r
 
@@ -46,6 +47,8 @@ BETWEEN = [*itertools.product((0.85, 1.15), (0.0, 0.1, 0.2)), (1.0, 0.1), (1.0, 
 ENDS = [*itertools.product(SOFTNESS[0], R)]
 """With those between, the grid of the demo; where the variances of the ODE are measured."""
 STEPS, TIMES = (16, 24, 32, 48, 64), (1, 2, 4, 8)
+COARSE, FINE = (8, 12, 16, 24), 48
+"""Steps of all images, and of those that correct them."""
 
 GRID, FEW = ENDS + BETWEEN, 4
 Points = list[tuple[float, float]]
@@ -106,7 +109,42 @@ def ode_rows(images: Images, n: int) -> list[dict[str, Any]]:
         error = differences(solve(steps, 1, FEW)[:, :, 0], ENDS) - fine
         bias = float(np.abs(error.mean(1)).max())
         rows.append(row(f"adams {steps}", of_images, 2.0 * (steps + 1), len(GRID), bias))
+        if steps == FINE:
+            of_fine = bias
+    fine = differences(solve(FINE, 1, n)[:, :, 0], ENDS)
+    for steps in COARSE:
+        coarse = differences(solve(steps, 1, n)[:, :, 0], ENDS)
+        of_all, corrected = two_levels(coarse, fine, steps, FINE)
+        passes = 2.0 * (steps + 1) + 2.0 * (FINE + 1) * corrected / of_all
+        way = f"adams {steps}, finer {FINE} for {corrected:.0f}"
+        rows.append(row(way, of_all, passes, len(GRID), of_fine))
     return rows
+
+
+def two_levels(
+    coarse: Float[np.ndarray, "points images"],
+    fine: Float[np.ndarray, "points images"],
+    steps: int,
+    finer: int,
+) -> tuple[float, float]:
+    """The images, and how many of them are corrected, for the requested error at the least cost.
+
+    The variance of a mean is (V + 2 C) / n + S / m, with S the variance of what finer steps change
+    and C its covariance with the coarse values; a part of the error is left to the second term.
+    """
+    shift = fine - coarse
+    both = [np.cov(one, change) for one, change in zip(coarse, shift, strict=True)]
+    of_images = max(each[0, 0] + 2 * each[0, 1] for each in both)
+    of_shift = max(each[1, 1] for each in both)
+
+    def images(part: float) -> tuple[float, float]:
+        return of_images / (1 - part) / STDERR**2, of_shift / part / STDERR**2
+
+    def cost(part: float) -> float:
+        of_all, corrected = images(part)
+        return of_all * (steps + 1) + corrected * (finer + 1)
+
+    return images(min(np.linspace(0.01, 0.8, 80), key=cost))
 
 
 def table_rows(images: Images) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ import numpy as np
 from gud.errors import InputError
 
 Arrays = dict[str, np.ndarray]
+FINER = "finer_"
+"""Begins the names of arrays that the first images of a likelihood have in addition."""
 KINDS = {"8": "uint8", "f": "float", "i": "integers", "iu": "integers", "U": "text"}
 """What an array may hold, by numpy's `dtype.kind`, but "8" for 8 bits."""
 NOT_NPZ = (

@@ -19,6 +19,7 @@ from gud.config.jobs import Evaluation
 from gud.config.sections.evaluation import BOUND_REPLICATES, Likelihood, Precision
 from gud.config.sections.section import Parameters
 from gud.data import datasets
+from gud.data.arrays import FINER, Arrays
 from gud.devices import float32_precision
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.likelihood import (
@@ -31,7 +32,7 @@ from gud.diffusion.likelihood import (
 from gud.diffusion.samplers import Denoiser
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
-from gud.evaluate.shards import Arrays, Evaluate
+from gud.evaluate.shards import Evaluate
 from gud.model import Model
 from gud.randomness import ImageStreams, Stream, derive
 from gud.training.loss import initial_state
@@ -173,7 +174,8 @@ def likelihood_of_batches(
     """What computes a shard: `bits_per_dim`, `index`, `region` and `evaluations` of a batch.
 
     Further estimates that the settings ask for are `noised_bits_per_dim` (images, probes) and
-    `bound_bits_per_dim` (images, replicates).
+    `bound_bits_per_dim` (images, replicates). The first images have those of both ODEs in finer
+    steps too, named with `FINER`.
 
     Args:
         test: the test images, those of the file `source`.
@@ -182,7 +184,7 @@ def likelihood_of_batches(
     settings = evaluation.settings
     assert isinstance(settings, Likelihood)
     index = choose_images(
-        len(test), settings.images, evaluation.seed, source, sort=not settings.requested
+        len(test), settings.images, evaluation.seed, source, sort=not settings.shuffled
     )
     seed = derive(evaluation.seed, "draw", draw) if draw else evaluation.seed
     region = datasets.load_regions(source, "test", len(test))
@@ -197,11 +199,17 @@ def likelihood_of_batches(
         }
         keys = {"probes", "method", "rtol", "atol", "steps", "coordinates"}
         ode = shared | settings.model_dump(include=keys)
-        bits, evaluations = image_bits(model, schedule, images, start=settings.start, **ode)
-        found = {"bits_per_dim": bits}
-        if "noised" in settings.also:
-            noised, _ = image_bits(model, schedule, images, start="noised", **ode)
-            found["noised_bits_per_dim"] = noised
+        levels = {"": ode}
+        if settings.finer and numbers[0] < settings.finer.images:
+            levels[FINER] = ode | {"steps": settings.finer.steps}
+        found: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}
+        for level, ode in levels.items():
+            bits, counts[level] = image_bits(model, schedule, images, start=settings.start, **ode)
+            found[f"{level}bits_per_dim"] = bits
+            if "noised" in settings.also:
+                noised, _ = image_bits(model, schedule, images, start="noised", **ode)
+                found[f"{level}noised_bits_per_dim"] = noised
         if "bound" in settings.also:
             bound = image_bound(model, schedule, images, times=settings.bound_times, **shared)
             found["bound_bits_per_dim"] = bound
@@ -210,7 +218,7 @@ def likelihood_of_batches(
         return {name: values.numpy() for name, values in found.items()} | {
             "index": chosen,
             "region": region[chosen],
-            "evaluations": np.array([evaluations]),
+            "evaluations": np.array([counts[""]]),
         }
 
     return evaluate

@@ -4,7 +4,8 @@ An artefact FOLDER/POINT.npz holds, joined from its shards (`gud.evaluate.shards
 
     nll      `bits_per_dim` (images, probes), `index` (images,) of the images in the test split,
              `region` (images,) of the data set that each was cut from; where asked for,
-             `noised_bits_per_dim` (images, probes) and `bound_bits_per_dim` (images, replicates)
+             `noised_bits_per_dim` (images, probes) and `bound_bits_per_dim` (images, replicates);
+             of the first images those of the ODE in finer steps too, with `finer_` in front
     samples  8-bit `images` (images, channels, height, width), and what the sampler itself does to
              the variances of Gaussian data, `variance_bias` and `variance_rms` (shards,)
 

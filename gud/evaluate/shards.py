@@ -27,7 +27,7 @@ from gud.config.jobs import Evaluation
 from gud.config.paths import shard_file
 from gud.config.sections.section import Parameters
 from gud.config.sections.validation import validate
-from gud.data.arrays import NOT_NPZ, Arrays
+from gud.data.arrays import FINER, NOT_NPZ, Arrays
 from gud.errors import InputError
 from gud.progress import progress
 from gud.provenance import (
@@ -221,17 +221,27 @@ class Shards:
             found.append(shard)
         parts = [arrays for arrays, _ in found]
         for start, part in zip(self.starts(), parts, strict=False):
-            if (kinds := _kinds(part)) != _kinds(parts[0]):
+            if (kinds := _kinds(part)) != _kinds(parts[0], part):
                 raise InputError(
                     f"shard {self.path(start)} holds {kinds}, the first one {_kinds(parts[0])}"
                 )
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return joined, [made for _, made in found]
+        return joined(parts), [made for _, made in found]
 
 
-def _kinds(arrays: Arrays) -> dict[str, str]:
-    """Type and shape of a row of each array."""
-    return {name: f"{array.dtype} {array.shape[1:]}" for name, array in sorted(arrays.items())}
+def joined(parts: Sequence[Arrays]) -> Arrays:
+    """The arrays of shards, one after the other."""
+    return {
+        name: np.concatenate([part[name] for part in parts if name in part]) for name in parts[0]
+    }
+
+
+def _kinds(arrays: Arrays, other: Arrays | None = None) -> dict[str, str]:
+    """Type and shape of a row of each array, but of those with `FINER` that `other` lacks."""
+    return {
+        name: f"{array.dtype} {array.shape[1:]}"
+        for name, array in sorted(arrays.items())
+        if other is None or name in other or not name.startswith(FINER)
+    }
 
 
 def compute_shards(

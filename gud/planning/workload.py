@@ -183,6 +183,10 @@ def evaluation_work(
     backward, held = 0, 3 * size * size  # 8-bit colour images
     if isinstance(settings, Likelihood):
         solutions = 1 + ("noised" in settings.also)
+        if (finer := settings.finer) and settings.steps:
+            forward += round(
+                forward * finer.steps * finer.images / settings.steps / settings.images
+            )
         replicates = BOUND_REPLICATES * ("bound" in settings.also)
         forward *= solutions
         backward = forward * settings.probes

@@ -16,10 +16,10 @@ from jaxtyping import Float, Int64
 from gud.config.jobs import Trained
 from gud.config.sections.schedules import FAMILIES
 from gud.config.sections.section import Parameters
-from gud.data.arrays import load_arrays
+from gud.data.arrays import FINER, load_arrays
 from gud.errors import InputError
 from gud.provenance import Record, read_record, sha256
-from gud.report.uncertainty import band_factor, standard_error
+from gud.report.uncertainty import band_factor, corrected, standard_error
 
 PARAMETER_NAMES = tuple(sorted({name for family in FAMILIES for name in family.domains}))
 """All schedule parameters, in the order of a table's columns."""
@@ -69,7 +69,8 @@ class LikelihoodPoint:
     Args:
         path: of the artefact.
         record: its provenance record.
-        bits_per_dim: negative log-likelihood, shape (images, probes).
+        bits_per_dim: negative log-likelihood, shape (images, probes); where the first images have
+            finer steps too, by `corrected`.
         index: which test images, shape (images,).
         region: of the data set that each was cut from, shape (images,); its own for each image of a
             data set that names none.
@@ -140,7 +141,12 @@ def read_likelihood(path: Path) -> LikelihoodPoint:
     kinds = {"bits_per_dim": "f images probes", "index": "i images", "evaluations": "i batches"}
     further = {name: f"{name}_bits_per_dim" for name in asked}
     kinds |= {array: f"f images {name}" for name, array in further.items()}
-    arrays = load_arrays(path, kinds, optional={"region": "i images"})
+    estimates = ["bits_per_dim", *further.values()]
+    finer = {FINER + name: "f few probes" for name in estimates if name != "bound_bits_per_dim"}
+    arrays = load_arrays(path, kinds, optional={"region": "i images"} | finer)
+    for name in estimates:
+        if FINER + name in arrays:
+            arrays[name] = corrected(arrays[name], arrays[FINER + name])
     return LikelihoodPoint(
         path,
         record,

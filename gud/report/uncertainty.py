@@ -20,6 +20,21 @@ Values = Float[np.ndarray, "images points"]
 Regions = Int64[np.ndarray, " images"]
 
 
+def corrected(
+    values: Float[np.ndarray, "images probes"], finer: Float[np.ndarray, "few probes"]
+) -> Float[np.ndarray, "images probes"]:
+    """Values whose mean is mean(values) + mean(finer - values of the first images).
+
+    Of n images the first m have finer values too. Their shifts s_i and mean shift s give all images
+    v_i + s, and the first m n / m (s_i - s) more, which adds to 0: for random images the standard
+    error of the mean, and of paired differences between points, is then that of the two levels.
+    """
+    shift = finer - values[: len(finer)]
+    of_all = values + shift.mean()
+    of_all[: len(finer)] += len(values) / len(finer) * (shift - shift.mean())
+    return of_all
+
+
 def standard_error(values: Float[np.ndarray, " images"], region: Regions | None = None) -> float:
     """Standard error of the mean, robust to correlation within regions; NaN for fewer than two.
 

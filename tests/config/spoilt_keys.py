@@ -102,6 +102,12 @@ ONE_KEY = [
     one("defaults.nll.settings.images", -5, "greater than 0"),
     one("defaults.nll.settings.method", "euler", "rk4"),
     one("defaults.nll.settings.coordinates", "pixels", "standardised"),
+    one(
+        "defaults.nll.settings.finer", {"steps": 24, "images": 32}, "more than steps, which are 24"
+    ),
+    one("defaults.nll.settings.finer", {"steps": 48, "images": 32}, "a multiple of batch_size"),
+    one("defaults.nll.settings.finer", {"steps": 48, "images": 64}, "below images = 64"),
+    one("defaults.nll.settings.finer", {"steps": 48}, "images", "missing"),
     one("defaults.quality.sampling.steps", 0, "greater than 0"),
     one("defaults.quality.sampling.method", "ddim", "ancestral"),
     one("defaults.quality.metric.extractor", "vgg", "random"),
@@ -251,6 +257,13 @@ SEVERAL_KEYS = [
             "experiments.wavelets.nll.settings.steps": 24,
         },
         ["wavelets.nll.settings.steps", "a=0.3_b=0.7", "8 or more: take tsit5"],
+    ),
+    (
+        {
+            "defaults.nll.settings.stderr": 0.01,
+            "defaults.nll.settings.finer": {"steps": 48, "images": 64},
+        },
+        ["nll.settings", "finer goes with no requested error"],
     ),
     (
         {"defaults.nll.settings.stderr": 0.01, "defaults.nll.settings.images": 8},

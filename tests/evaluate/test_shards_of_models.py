@@ -11,6 +11,7 @@ from gud.config.sections.points import parameters_of_point
 from gud.evaluate.join import join
 from gud.evaluate.run import evaluator, run_job
 from gud.evaluate.shards import Shards
+from gud.report.points import read_likelihood
 
 PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
 PROCESSES = {
@@ -28,6 +29,16 @@ SAMPLES = Sampling(
 )
 BITS = Likelihood(
     **SHARED, probes=2, method="tsit5", steps=None, coordinates="components", start="data"
+)
+TWO_LEVELS = Likelihood(
+    **SHARED,
+    probes=2,
+    method="rk4",
+    steps=1,
+    finer={"steps": 3, "images": 8},
+    coordinates="components",
+    start="data",
+    also=["noised"],
 )
 POINT = "b=0.5"
 CUTS = {"one": [(0, 10)], "several": [(4, 8), (8, 10), (0, 4)]}
@@ -63,7 +74,9 @@ def test_samples_of_a_model_make_sound_shards(tmp_path, files):
         assert arrays["variance_bias"].shape == arrays["evaluations"].shape == (3,)
 
 
-@pytest.mark.parametrize("settings", [SAMPLES, BITS], ids=["samples", "likelihoods"])
+@pytest.mark.parametrize(
+    "settings", [SAMPLES, BITS, TWO_LEVELS], ids=["samples", "likelihoods", "two levels"]
+)
 @pytest.mark.parametrize("process", PROCESSES)
 def test_jobs_change_no_bit_of_what_a_model_gives(tmp_path, files, process, settings):
     digests = set()
@@ -71,3 +84,25 @@ def test_jobs_change_no_bit_of_what_a_model_gives(tmp_path, files, process, sett
         out = evaluated(tmp_path / name, settings, PROCESSES[process], files, cut)
         digests.add(hashlib.sha256(out.read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+def test_the_first_images_have_finer_steps_too_which_correct_the_mean_of_all(tmp_path, files):
+    def arrays(name, settings):
+        return dict(np.load(evaluated(tmp_path / name, settings, "ou", files, CUTS["several"])))
+
+    two = arrays("two", TWO_LEVELS)
+    fine = arrays("fine", TWO_LEVELS.model_copy(update={"finer": None, "steps": 3}))
+    coarse = arrays("coarse", TWO_LEVELS.model_copy(update={"finer": None}))
+    assert not (np.diff(two["index"]) > 0).all(), "the first images must be any"
+    place = np.searchsorted(fine["index"], two["index"])
+    for name in ("bits_per_dim", "noised_bits_per_dim"):
+        np.testing.assert_allclose(two[name], coarse[name][place], rtol=1e-5)
+        np.testing.assert_allclose(two[f"finer_{name}"], fine[name][place[:8]], rtol=1e-5)
+    point = read_likelihood(tmp_path / f"two/made/{POINT}.npz")
+    for found, name in (
+        (point.bits_per_dim, "bits_per_dim"),
+        (point.others["noised"], "noised_bits_per_dim"),
+    ):
+        shift = two[f"finer_{name}"] - two[name][:8]
+        assert np.abs(shift).min() > 1e-4
+        assert found.mean() == pytest.approx(two[name].mean() + shift.mean(), rel=1e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gud.report.uncertainty import band_factor, standard_error
+from gud.report.uncertainty import band_factor, corrected, standard_error
 
 POINTS = 9
 TRUTH = 3.6 + np.r_[0, 0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3]
@@ -49,6 +49,29 @@ def test_the_standard_error_is_the_spread_over_repetitions_where_images_are_corr
     record_property("estimate / spread", float(found / spread))
     assert found / spread == pytest.approx(1, abs=0.05)
     assert usual / spread < 0.8
+
+
+@pytest.mark.parametrize("few", [16, 64])
+def test_few_finer_values_correct_the_mean_with_the_error_that_repetitions_have(few):
+    random = np.random.default_rng(2)
+
+    def levels(offset):
+        """Values whose steps err by 0.3 more or less, less so where they are large."""
+        exact = offset + shared + 0.1 * random.standard_normal((128, 1))
+        coarse = exact + 0.3 + 0.1 * random.standard_normal((128, 2)) - 0.2 * shared
+        return corrected(coarse, exact[:few] + 0.02 * random.standard_normal((few, 2)))
+
+    found = []
+    for _ in range(2000):
+        shared = random.standard_normal((128, 1))
+        values, others = levels(3.6).mean(1), levels(3.5).mean(1)
+        paired = values - others
+        found.append((values.mean(), standard_error(values), paired.mean(), standard_error(paired)))
+    mean, error, difference, of_difference = np.array(found).T
+    assert mean.mean() == pytest.approx(3.6, abs=0.01)
+    assert difference.mean() == pytest.approx(0.1, abs=0.005)
+    assert error.mean() / mean.std() == pytest.approx(1, abs=0.06)
+    assert of_difference.mean() / difference.std() == pytest.approx(1, abs=0.06)
 
 
 @pytest.mark.parametrize("within", [0.0, 0.5], ids=["independent", "regions"])

@@ -19,8 +19,8 @@ from gud.config.applications import (
     classifier_job,
 )
 from gud.data import datasets
+from gud.data.arrays import Arrays
 from gud.evaluate.applications.shares import COLUMNS
-from gud.evaluate.shards import Arrays
 
 EXACT = 1e-9
 """Of what is computed again from the same numbers."""

@@ -22,13 +22,13 @@ from gud.config.leaves import leaves
 from gud.config.sections.evaluation import Likelihood, Quality, Sampling
 from gud.config.sections.validation import validate
 from gud.data import datasets
-from gud.data.arrays import NOT_NPZ
+from gud.data.arrays import FINER, NOT_NPZ, Arrays
 from gud.errors import InputError
 from gud.evaluate.likelihood import choose_images
 from gud.evaluate.quality.measure import measure_quality
 from gud.evaluate.samples import variance_error
 from gud.evaluate.scale import measure_scale
-from gud.evaluate.shards import Arrays, digest, fingerprint
+from gud.evaluate.shards import digest, fingerprint, joined
 from gud.model import load
 from gud.provenance.places import path_of
 from gud.report.points import read_likelihood
@@ -83,9 +83,11 @@ def joins_shards(artefact: Artefact, arrays: Arrays) -> Iterator[Check]:
     shards = [read_arrays(path) for path in paths]
     for shard in shards:
         shard.pop("made", None)
-    joined = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]}
+    expected = joined(shards)
     wrong = [
-        name for name in joined if not np.array_equal(joined[name], arrays.get(name, np.empty(0)))
+        name
+        for name, array in expected.items()
+        if not np.array_equal(array, arrays.get(name, np.empty(0)))
     ]
     measured = f"{len(shards)} shards" if not wrong else f"other {', '.join(wrong)}"
     yield Check("it joins its shards", not wrong, measured)
@@ -137,8 +139,12 @@ def likelihood(artefact: Artefact) -> Iterator[Check]:
         shape == most or (settings.requested and shape[0] <= most[0] and shape[1] <= most[1]),
         f"{shape}",
     )
+    if settings.finer:
+        few = arrays[f"{FINER}bits_per_dim"].shape
+        enough = few == (settings.finer.images, settings.probes)
+        yield Check("the first images have finer steps too", enough, f"{few}")
     test = artefact.run.images(data, "test")
-    seed, sort = artefact.settings["seed"], not settings.requested
+    seed, sort = artefact.settings["seed"], not settings.shuffled
     chosen = choose_images(len(test), settings.images, seed, data, sort=sort)[: shape[0]]
     same = np.array_equal(point.index, chosen)
     yield Check("it is of the test images that the seed chooses", same)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_serializer, model_validator
@@ -49,11 +50,22 @@ PILOT_IMAGES = 16
 """From which the variances behind a requested error are first estimated."""
 
 
+class Finer(Section):
+    """More steps for the first images, whose mean effect corrects the mean of all.
+
+    Two levels (Giles 2015): steps change all images alike, so that a few tell by how much.
+    """
+
+    steps: Positive
+    images: Positive
+
+
 class Likelihood(Section):
     """Settings of the probability-flow likelihood (App. B).
 
     Args:
         steps: equal ones of `rk4` (on each piece of a schedule) or `adams`; null for adaptive ones.
+        finer: corrects the means; see `gud.report.uncertainty.corrected`.
         also: estimates beside that of the ODE: `noised`, from the ODE started with the noise of
             t = 0, and `bound`, the variational bound.
         bound_times: network evaluations for each of the `BOUND_REPLICATES` of the bound.
@@ -70,6 +82,7 @@ class Likelihood(Section):
     rtol: PositiveFloat
     atol: PositiveFloat
     steps: Positive | None
+    finer: Finer | None = None
     coordinates: Literal["components", "standardised"]
     start: Literal["data", "noised"]
     precision: Precision
@@ -83,16 +96,38 @@ class Likelihood(Section):
         """Whether errors are requested, and not numbers of images."""
         return self.stderr is not None or self.stderr_of_difference is not None
 
+    @property
+    def shuffled(self) -> bool:
+        """Whether the first images must be as random as all."""
+        return self.requested or self.finer is not None
+
     @model_serializer(mode="wrap")
-    def _without_requests_that_are_none(self, dump: Any) -> dict[str, Any]:
-        requests = ("stderr", "stderr_of_difference")
-        return {k: v for k, v in dump(self).items() if v is not None or k not in requests}
+    def _without_options_that_are_none(self, dump: Any) -> dict[str, Any]:
+        options = ("finer", "stderr", "stderr_of_difference")
+        return {k: v for k, v in dump(self).items() if v is not None or k not in options}
 
     @model_validator(mode="after")
     def _images_to_judge_errors_by(self) -> Likelihood:
         if self.requested and min(self.images, self.batch_size) < PILOT_IMAGES:
             raise ValueError(
                 f"a requested error needs images and batch_size of {PILOT_IMAGES} or more"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _finer_steps_of_fewer_images(self) -> Likelihood:
+        if self.finer is None:
+            return self
+        if self.requested:
+            raise ValueError("finer goes with no requested error, which finds its own steps")
+        if self.finer.steps <= (self.steps or math.inf):
+            raise ValueError(
+                f"finer.steps = {self.finer.steps} must be more than steps, which are {self.steps}"
+            )
+        if self.finer.images % self.batch_size or self.finer.images >= self.images:
+            raise ValueError(
+                f"finer.images = {self.finer.images} must be a multiple of batch_size = "
+                f"{self.batch_size} below images = {self.images}"
             )
         return self
 

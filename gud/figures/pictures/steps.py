@@ -46,7 +46,7 @@ def evaluated_times(model: Model, evaluation: Evaluation, data: Path) -> dict[st
     assert isinstance(settings, Likelihood)
     test = datasets.load(data, "test", model.image_shape)
     index = choose_images(
-        len(test), settings.images, evaluation.seed, data, sort=not settings.requested
+        len(test), settings.images, evaluation.seed, data, sort=not settings.shuffled
     )[:IMAGES]
     found = {}
     for point, parameters in evaluation.points.items():
