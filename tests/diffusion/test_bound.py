@@ -71,6 +71,21 @@ def test_the_estimate_depends_neither_on_the_variances_it_expects_nor_on_the_spe
         assert mean == pytest.approx(means[0], abs=4 * math.hypot(error, errors[0]))
 
 
+@SCHEDULES
+def test_the_noise_of_a_gaussian_prediction_leaves_no_error(schedule):
+    z, shifts = random(8, 1, 1, 3) * VARIANCE.sqrt(), torch.rand(1, 8).double()
+    denoiser = gaussian_denoiser(PROCESS, VARIANCE)
+    one, other = (
+        variational_bound(
+            *(denoiser, schedule, PROCESS, z, VARIANCE, shifts),
+            lambda: torch.randn(z.shape).double(),
+            times=2,
+        )
+        for _ in range(2)
+    )
+    torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
 def test_the_times_have_the_density_that_is_said_of_them():
     draw = _quantiles(COLUMNS, PROCESS, VARIANCE)
     uniform = (torch.arange(20000).double() + 0.5) / 20000

@@ -12,6 +12,7 @@ from torch import Tensor
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State
 from gud.diffusion.samplers import Denoiser
+from gud.diffusion.samplers.bias import gaussian_denoiser
 from gud.diffusion.schedules import Schedule
 
 CELLS = 1024
@@ -53,7 +54,8 @@ def variational_bound(
     Times have the density of the integral if z were Gaussian. It is then, for every process, what
     is lost of the information on the data, so that the integral is sum_i log sin theta_i at the
     noise level of the state (see `AngleClock`): only what the data add to it varies. They lie at
-    equal quantiles, shifted at random.
+    equal quantiles, shifted at random. What a Gaussian prediction loses to the same noise is taken
+    as a control variate.
 
     Derivatives with respect to a schedule are estimates of those of the bound: the density of the
     times counts as given.
@@ -74,6 +76,7 @@ def variational_bound(
     start = (1 + math.log(2 * math.pi) + process.noise_level(first)).sum() * channels / 2
     known = process.prior_divergence(z.double(), last) + start
     draw_times = _quantiles(path, process, variance.double())
+    gaussian = gaussian_denoiser(process, variance.double())
     estimates = []
     for shift in shifts:
         total = torch.zeros_like(known)
@@ -81,10 +84,29 @@ def variational_bound(
             t, density = draw_times((number + shift) / times)
             state, eps = path(t), noise()
             error = eps - denoiser(process.perturb(z, state, eps), state)
-            lost = process.divergence_rate(error.double(), state)
-            total += lost.sum(1) / (density * times)
+            lost = process.divergence_rate(error.double(), state).sum(1)
+            lost -= _gaussian_surplus(gaussian, process, z.double(), eps.double(), state)
+            total += lost / (density * times)
         estimates.append(-known - total)
     return torch.stack(estimates, 1)
+
+
+def _gaussian_surplus(
+    gaussian: Denoiser, process: Process, z: State, eps: State, state: NoisingState
+) -> Float64[Tensor, " batch"]:
+    """What a linear prediction of eps loses, less its mean over eps.
+
+    Its error is M eps - c(z), of which the mean loss is the sum of those of c and of the columns of
+    M, which are the errors for z = 0 and a single unit of noise.
+    """
+    channels, k = z.shape[2], process.k
+    unit = torch.eye(k).to(eps)[None, :, :, None].expand(len(eps), -1, -1, eps.shape[3])
+    noise = torch.cat([eps, torch.zeros_like(eps), unit], 2)
+    data = torch.cat([z, z, torch.zeros_like(unit)], 2)
+    error = noise - gaussian(process.perturb(data, state, noise), state)
+    parts = error.split([channels, channels, k], 2)
+    lost, of_data, of_unit = (process.divergence_rate(part, state).sum(1) for part in parts)
+    return lost - of_data - channels * of_unit
 
 
 @torch.no_grad()

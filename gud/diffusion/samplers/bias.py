@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gud.diffusion.noising import NoisingState
-from gud.diffusion.processes import Process, State
+from gud.diffusion.processes import Process, State, apply
+from gud.diffusion.processes.matrices import cholesky, inverse_lower, product
 from gud.diffusion.samplers.sampler import Denoiser, Options, Reverse, Sampler, prior_sample
 from gud.diffusion.samplers.stepwise import Memory, Stepwise, stretches
 from gud.diffusion.schedules import Schedule
@@ -31,11 +32,11 @@ def gaussian_denoiser(process: Process, variance: Variance) -> Denoiser:
     """
 
     def eps(z: State, state: NoisingState) -> State:
-        signal = process.transition(state)[:, :, :1].movedim(-1, 1)
-        factor = process.factor(state).movedim(-1, 1)
-        covariance = variance.to(signal)[:, None, None] * signal @ signal.mT + factor @ factor.mT
-        matrix = torch.linalg.solve(covariance, factor).to(z)
-        return torch.einsum("bnji,bjcn->bicn", matrix, z)
+        signal, factor = process.transition(state)[:, :, :1], process.factor(state)
+        dual, spread = factor.transpose(1, 2), variance.to(signal) * signal
+        covariance = spread * signal.transpose(1, 2) + product(factor, dual)
+        inverse = inverse_lower(cholesky(covariance))
+        return apply(product(product(dual, inverse.transpose(1, 2)), inverse), z)
 
     return eps
 
