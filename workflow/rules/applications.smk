@@ -16,64 +16,39 @@ rule extend:
         mem_mb=compute("mem_mb", grows=True),
         runtime=compute("evaluate_minutes", grows=True),
     params:
+        command="extend",
         preset=preset_file,
         settings=ask(triggers.strips),
     shell:
-        "python -m gud --log {log:q} extend --preset {params.preset:q}"
+        "python -m gud --log {log:q} {params.command} --preset {params.preset:q}"
         " --experiment {wildcards.experiment} --point {wildcards.point}"
         " --model {input.model:q} --data {input.data:q} --out {output:q}"
 
 
-rule reconstruct:
-    input:
-        model=files(inputs.model),
-        data=files(inputs.data),
+use rule extend as reconstruct with:
     output:
         "<results>/{preset}/{experiment}/reconstructions/{point}.npz",
     log:
         "<results>/{preset}/logs/{experiment}/reconstructions/{point}.log",
     benchmark:
         "<results>/{preset}/benchmarks/{experiment}/reconstructions/{point}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: compute("threads")
-    resources:
-        gpu=compute("gpu"),
-        mem_mb=compute("mem_mb", grows=True),
-        runtime=compute("evaluate_minutes", grows=True),
     params:
+        command="reconstruct",
         preset=preset_file,
         settings=ask(triggers.reconstructions),
-    shell:
-        "python -m gud --log {log:q} reconstruct --preset {params.preset:q}"
-        " --experiment {wildcards.experiment} --point {wildcards.point}"
-        " --model {input.model:q} --data {input.data:q} --out {output:q}"
 
 
-rule inpaint:
-    input:
-        model=files(inputs.model),
-        data=files(inputs.data),
+use rule extend as inpaint with:
     output:
         "<results>/{preset}/{experiment}/inpainted/{point}.npz",
     log:
         "<results>/{preset}/logs/{experiment}/inpainted/{point}.log",
     benchmark:
         "<results>/{preset}/benchmarks/{experiment}/inpainted/{point}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: compute("threads")
-    resources:
-        gpu=compute("gpu"),
-        mem_mb=compute("mem_mb", grows=True),
-        runtime=compute("evaluate_minutes", grows=True),
     params:
+        command="inpaint",
         preset=preset_file,
         settings=ask(triggers.inpainted),
-    shell:
-        "python -m gud --log {log:q} inpaint --preset {params.preset:q}"
-        " --experiment {wildcards.experiment} --point {wildcards.point}"
-        " --model {input.model:q} --data {input.data:q} --out {output:q}"
 
 
 rule guide:
