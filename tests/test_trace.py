@@ -116,6 +116,13 @@ def test_the_reference_results_are_as_published(folder):
             assert statuses <= {"OK", "NOT SHIPPED", "NOT KEPT"}, artefact
 
 
+def test_what_was_published_cannot_be_verified_as_a_run_and_is_told_from_one(capsys):
+    folder = ROOT / "docs/study"
+    assert gud("verify", ROOT / "config/study.yaml", "--results", folder) == 2
+    error = capsys.readouterr().err
+    assert f"{folder} holds records.json, and so published artefacts" in error
+
+
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen")
 def test_a_root_that_was_signed_is_verified_and_another_is_refused(tmp_path):
     root = tmp_path / "root.sha256"

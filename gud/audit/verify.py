@@ -22,7 +22,7 @@ import click
 
 from gud.audit.chain import PASSED, examine, links
 from gud.audit.checks import Artefact, Check, Kind, Run, kind_of
-from gud.audit.reading import Bundle, read_any
+from gud.audit.reading import BUNDLE, Bundle, read_any
 from gud.audit.root import artefacts, below, root_hash
 from gud.audit.staleness import changed_sources
 from gud.cli import File, NamedPreset, preset_argument
@@ -74,7 +74,17 @@ class Verdict:
 
 
 def verify(run: Run) -> Iterator[Verdict]:
-    """The verdict on each artefact of a preset."""
+    """The verdict on each artefact of a preset.
+
+    Raises:
+        InputError: they are published ones, without the files that they were made from.
+    """
+    if (run.results / BUNDLE).exists():
+        raise InputError(
+            f"{run.results} holds {BUNDLE}, and so published artefacts without what they were made "
+            "from, which cannot be made again: `gud audit` follows their records, `--root` prints "
+            "their hash"
+        )
     digest = functools.cache(sha256)
     for path in artefacts(run.results):
         yield judge(path, run, digest)
