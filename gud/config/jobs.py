@@ -190,25 +190,30 @@ def search_job(preset: Preset, name: str) -> SearchJob:
 
 def evaluations(preset: Preset) -> Iterator[Evaluation]:
     """All that is computed at points of schedules, but for what single figures ask for."""
-    for name, experiment in preset.experiments.items():
-        asked: list[tuple[str, list[Grid], Likelihood | Sampling]] = [
-            ("nll", experiment.nll.grids, experiment.nll.settings),
-            ("samples", experiment.quality.grids, experiment.quality.sampling),
-        ]
-        for figure in preset.figures.named().values():
-            if name in figure.shown():
-                asked += [(key, *samples) for key, samples in figure.samples(experiment).items()]
-        for quantity, grids, settings in asked:
-            made, model = trained(preset, name), model_of(preset, name)
-            yield Evaluation(name, model, made, preset.seed, quantity, points(grids), settings)
+    for name in preset.experiments:
+        yield from evaluations_of(preset, name)
+
+
+def evaluations_of(preset: Preset, name: str) -> Iterator[Evaluation]:
+    """Those of one experiment; `InputError` if there is none of that name."""
+    experiment = get_experiment(preset, name)
+    asked: list[tuple[str, list[Grid], Likelihood | Sampling]] = [
+        ("nll", experiment.nll.grids, experiment.nll.settings),
+        ("samples", experiment.quality.grids, experiment.quality.sampling),
+    ]
+    for figure in preset.figures.named().values():
+        if name in figure.shown():
+            asked += [(key, *samples) for key, samples in figure.samples(experiment).items()]
+    made, model = trained(preset, name), model_of(preset, name)
+    for quantity, grids, settings in asked:
+        yield Evaluation(name, model, made, preset.seed, quantity, points(grids), settings)
 
 
 def get_evaluation(preset: Preset, experiment: str, quantity: str) -> Evaluation:
     """One quantity of one experiment; `InputError` if the preset does not ask for it."""
-    for evaluation in evaluations(preset):
-        if (evaluation.experiment, evaluation.name) == (experiment, quantity):
+    for evaluation in evaluations_of(preset, experiment):
+        if evaluation.name == quantity:
             return evaluation
-    get_experiment(preset, experiment)
     raise InputError(f"the preset asks for no {quantity} of experiment {experiment}")
 
 
