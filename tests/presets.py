@@ -39,7 +39,10 @@ def tiny_preset():
     ordering["network"] |= {"width": 8, "multipliers": [1], "tokens_width": 8}
     ordering["nll"] = {
         "grids": [{"a": [1.0, 1.2], "r": [0, 0.3]}],
-        "settings": {"images": 2, "also": ["noised", "bound"], "bound_times": 2},
+        "settings": {
+            **{"images": 4, "steps": 2, "finer": {"steps": 4, "images": 2}},
+            **{"also": ["noised", "bound"], "bound_times": 2},
+        },
     }
     return preset
 
