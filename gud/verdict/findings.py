@@ -151,8 +151,9 @@ def _effect(claim: Claim, points: Sequence[Point], stacked: list[list[Number]]) 
             return statistics.gain(numbers, points.index(wanted))
         case "optimum_inside":
             within = np.array([_inside(claim, point) for point in points])
-            if within.all() or not within.any():
-                raise _NoData("it needs points inside and outside of the region")
+            if not within.any():
+                raise _NoData("it needs points inside of the region")
+            _check_surrounded(claim, points)
             return statistics.optimum_inside(numbers, within)
     return getattr(statistics, claim.statistic)(numbers)
 
@@ -161,6 +162,15 @@ def _inside(claim: Claim, point: Point) -> bool:
     of = dict(zip(claim.over, point, strict=True))
     ranges = (claim.inside or {}).items()
     return all(low <= float(of[label] or 0) <= high for label, (low, high) in ranges)
+
+
+def _check_surrounded(claim: Claim, points: Sequence[Point]) -> None:
+    """Refuse a scan that ends within the region, where no label lies below 0."""
+    for label, (low, high) in (claim.inside or {}).items():
+        values = [float(point[claim.over.index(label)] or 0) for point in points]
+        if max(values) <= high or (low > 0 and min(values) >= low):
+            sides = f"above {high:g}" + (f" and below {low:g}" if low > 0 else "")
+            raise _NoData(f"it needs points of {label} {sides}")
 
 
 def _verdict(holds: Condition, effect: Effect, seeds: int) -> tuple[Verdict, str]:

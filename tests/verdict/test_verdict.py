@@ -100,6 +100,12 @@ def test_the_optimum_of_a_curve_is_placed_and_no_other_point_gains(tmp_path):
     assert (rows.loc["standard_nll", "searched"], rows.loc["optimum_a", "searched"]) == (4, 6)
 
 
+def test_an_optimum_is_placed_only_by_points_on_both_sides_of_its_region(tmp_path):
+    curve = {0.4: 0.2, 0.8: 0.05, 1.0: 0.0, 1.2: 0.05}
+    row = found(scans(tmp_path, curve=curve)).loc["optimum_a"]
+    assert (row.verdict, row.reason) == ("no data", "it needs points of a above 1.2 and below 0.8")
+
+
 def test_what_was_not_measured_is_no_data_with_a_reason_and_a_remedy(tmp_path):
     row = found(scans(tmp_path)).loc["wavelets_lowest"]
     assert row.verdict == "no data" and np.isnan(row.effect)
