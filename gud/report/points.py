@@ -19,7 +19,7 @@ from gud.config.sections.section import Parameters
 from gud.data.arrays import FINER, load_arrays
 from gud.errors import InputError
 from gud.provenance import Record, read_record, sha256
-from gud.report.uncertainty import band_factor, corrected, standard_error
+from gud.report.uncertainty import band_factor, estimates, standard_error
 
 PARAMETER_NAMES = tuple(sorted({name for family in FAMILIES for name in family.domains}))
 """All schedule parameters, in the order of a table's columns."""
@@ -141,20 +141,16 @@ def read_likelihood(path: Path) -> LikelihoodPoint:
     kinds = {"bits_per_dim": "f images probes", "index": "i images", "evaluations": "i batches"}
     further = {name: f"{name}_bits_per_dim" for name in asked}
     kinds |= {array: f"f images {name}" for name, array in further.items()}
-    estimates = ["bits_per_dim", *further.values()]
-    finer = {FINER + name: "f few probes" for name in estimates if name != "bound_bits_per_dim"}
+    finer = {FINER + name: "f few probes" for name in ("bits_per_dim", "noised_bits_per_dim")}
     arrays = load_arrays(path, kinds, optional={"region": "i images"} | finer)
-    for name in estimates:
-        if FINER + name in arrays:
-            arrays[name] = corrected(arrays[name], arrays[FINER + name])
     return LikelihoodPoint(
         path,
         record,
-        arrays["bits_per_dim"],
+        estimates(arrays, "bits_per_dim"),
         arrays["index"],
         arrays.get("region", arrays["index"]),
         arrays["evaluations"],
-        {name: arrays[array] for name, array in further.items()},
+        {name: estimates(arrays, array) for name, array in further.items()},
     )
 
 

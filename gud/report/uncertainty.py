@@ -11,6 +11,8 @@ import math
 import numpy as np
 from jaxtyping import Float, Int64
 
+from gud.data.arrays import FINER, Arrays
+
 LEVEL = 0.95
 """Probability with which the band of `band_factor` holds."""
 DRAWS = 4000
@@ -33,6 +35,12 @@ def corrected(
     of_all = values + shift.mean()
     of_all[: len(finer)] += len(values) / len(finer) * (shift - shift.mean())
     return of_all
+
+
+def estimates(arrays: Arrays, name: str) -> Float[np.ndarray, "images estimates"]:
+    """An estimate in a likelihood artefact, `corrected` where the first images have it finer."""
+    finer = arrays.get(FINER + name)
+    return arrays[name] if finer is None else corrected(arrays[name], finer)
 
 
 def standard_error(values: Float[np.ndarray, " images"], region: Regions | None = None) -> float:

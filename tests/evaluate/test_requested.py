@@ -14,6 +14,7 @@ from gud.evaluate.requests.allocation import Contrast, allocate, variances
 from gud.evaluate.requests.pilot import plan_request
 from gud.evaluate.requests.run import compute_request
 from gud.evaluate.shards import Shards
+from gud.report.uncertainty import estimates
 
 SETTINGS = {
     "images": 4096,
@@ -28,8 +29,8 @@ SETTINGS = {
     "precision": "float32",
 }
 IMAGES, START, PROBES, SLOPE, BIAS = 0.09, 0.01, 0.04, 0.05, 2.0
-"""Variances of the level, standard deviation of the difference for a unit of a, and the bias of
-one step."""
+"""Variances of the level, standard deviation of the difference for a unit of a, and the mean bias
+of one step, of which 0.3 is an image's own."""
 
 
 def evaluation(seed=0, **changes):
@@ -51,8 +52,12 @@ def estimate(evaluation, draw):
             level = math.sqrt(IMAGES) * image[0] + math.sqrt(START) * start
             level += SLOPE * (parameters["a"] - 1) * image[1]
             rows.append(4 + level + math.sqrt(PROBES) * np.array(probes))
-        bits = np.stack(rows) + BIAS / settings.steps**3
-        arrays = {"bits_per_dim": bits, "index": numbers, "region": numbers}
+        own = [[1 + 0.3 * np.random.default_rng((n, 5)).standard_normal()] for n in numbers]
+        bias, bits = BIAS * np.array(own), np.stack(rows)
+        arrays = {"bits_per_dim": bits + bias / settings.steps**3}
+        if settings.finer and numbers[0] < settings.finer.images:
+            arrays["finer_bits_per_dim"] = bits + bias / settings.finer.steps**3
+        arrays |= {"index": numbers, "region": numbers}
         return arrays | {"evaluations": np.array([settings.steps + 1])}
 
     return evaluate
@@ -109,9 +114,15 @@ def test_the_parts_of_the_error_are_those_of_the_known_variances(tmp_path):
     assert found.integration == pytest.approx(BIAS / 16**3, rel=0.2)
 
 
-def test_steps_are_doubled_until_they_leave_room_for_the_rest(tmp_path):
-    plan, *_ = reach(tmp_path, evaluation(stderr=0.02, steps=2))
-    assert plan.evaluation.settings.steps == 8
+def test_steps_are_doubled_until_they_leave_room_for_the_rest_but_for_few_images(tmp_path):
+    plan, shards, _, errors = reach(tmp_path, evaluation(stderr=0.02, steps=2))
+    settings = plan.evaluation.settings
+    assert (settings.steps, settings.finer.steps) == (2, 8)
+    arrays = shards["a=1_r=0"].merge()[0]
+    assert len(arrays["finer_bits_per_dim"]) == settings.finer.images < len(arrays["index"]) / 2
+    found = estimates(arrays, "bits_per_dim").mean()
+    assert abs(found - 4) < 3 * errors["a=1_r=0", "level"].total <= 0.06
+    assert arrays["bits_per_dim"].mean() - 4 > 0.2
     with pytest.raises(InputError, match="leave .* bits/dim where an error of 1e-06 is requested"):
         plan_request(evaluation(stderr=1e-6, steps=2), estimate, 1.0, 2.0)
 

@@ -34,6 +34,10 @@ class Contrast:
         """Whether the steps leave most of the requested error to images and probes."""
         return self.integration <= LARGEST_BIAS * self.stderr
 
+    def images_corrected(self, shift: Float[np.ndarray, " images"], part: float) -> float:
+        """Images for a part of stderr^2 - integration^2, of what finer steps change in each."""
+        return float(shift.var(ddof=1)) / (part * (self.stderr**2 - self.integration**2))
+
     def images_needed(self, probes: int) -> float:
         """n of (V_i + V_p / p) / n + integration^2 = stderr^2."""
         left = self.stderr**2 - self.integration**2

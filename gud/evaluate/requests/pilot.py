@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from gud.config.jobs import Evaluation
-from gud.config.sections.evaluation import PILOT_IMAGES, Likelihood
+from gud.config.sections.evaluation import PILOT_IMAGES, Finer, Likelihood
 from gud.config.sections.points import point_name
 from gud.errors import InputError
 from gud.evaluate.requests.allocation import Contrast, Errors, allocate, variances
@@ -23,8 +23,10 @@ from gud.report.uncertainty import standard_error
 log = logging.getLogger(__name__)
 
 REFINED_IMAGES, PILOT_PROBES = 8, 2
-FINER = 4
+DOUBLINGS = 4
 """How often steps may be doubled, or tolerances divided by 8, each time beyond the settings."""
+OF_STEPS = 0.2
+"""Part of an error's square that is left to what finer steps of some images correct."""
 
 Key = tuple[str, str]
 """A point, and `level` or `difference`."""
@@ -89,13 +91,15 @@ def plan_request(
         return evaluate(evaluation.points[point], numbers[:images])["bits_per_dim"]
 
     asked = settings.model_copy(update={"probes": PILOT_PROBES, "also": []})
-    for _ in range(FINER + 1):
+    first: dict[str, Bits] = {}
+    for _ in range(DOUBLINGS + 1):
         finer = _finer(asked)
         found: dict[str, Bits] = {}
         refined: dict[str, Bits] = {}
         for point in progress(names, unit="point", label=f"pilot of {evaluation.experiment}"):
             found[point] = bits(asked, point, PILOT_IMAGES)
             refined[point] = bits(finer, point, REFINED_IMAGES)
+        first = first or found
         contrasts = dict(_contrasts(settings, found, refined, reference))
         if all(contrast.integrated for contrast in contrasts.values()):
             break
@@ -111,6 +115,17 @@ def plan_request(
     start = (found[reference] - again).mean(1).var(ddof=1) / 2 - within / PILOT_PROBES
     images, probes = allocate([*contrasts.values()], image_cost, probe_cost, settings.probes)
     chosen = {key: getattr(asked, key) for key in ("steps", "rtol", "atol")} | {"probes": probes}
+    if settings.steps and asked.steps and asked.steps > settings.steps:
+        shifts = {key: values_of(found, *key, reference) for key in contrasts}
+        shifts = {key: fine - values_of(first, *key, reference) for key, fine in shifts.items()}
+        most = max(
+            c.images_corrected(shifts[key].mean(1), OF_STEPS) for key, c in contrasts.items()
+        )
+        corrected = settings.batch_size * math.ceil(max(most, 1.0) / settings.batch_size)
+        more = max(images / (1 - OF_STEPS), corrected + 1.0)
+        if more * settings.steps + corrected * asked.steps < images * asked.steps:
+            finer_steps = Finer(steps=asked.steps, images=corrected)
+            images, chosen = more, chosen | {"steps": settings.steps, "finer": finer_steps}
     log.info("%s: %d images to begin with, %s", evaluation.experiment, images, chosen)
     planned = replace(evaluation, settings=settings.model_copy(update=chosen))
     return Plan(planned, reference, contrasts, max(float(start), 0.0), images)

@@ -33,6 +33,7 @@ from gud.model import Model, load
 from gud.planning.costs import count
 from gud.provenance import write_record, write_text
 from gud.report.points import read_likelihood
+from gud.report.uncertainty import estimates
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ def compute_request(
         compute_shards(work, evaluate, label=label, device=device)
         arrays = {point: one.merge(images)[0] for point, one in shards.items()}
         region = arrays[plan.reference]["region"]
-        errors = plan.errors({p: found["bits_per_dim"] for p, found in arrays.items()}, region)
+        bits = {point: estimates(found, "bits_per_dim") for point, found in arrays.items()}
+        errors = plan.errors(bits, region)
         factor = max(errors[key].factor(plan.contrasts[key].stderr) for key in errors)
         if factor <= 1:
             return work, errors
@@ -99,7 +101,9 @@ def run_request(
     reached: dict[str, dict[str, object]] = {}
     for (point, kind), parts in errors.items():
         reached.setdefault(point, {})[kind] = asdict(parts) | {"total": parts.total}
-    chosen = plan.evaluation.settings.model_dump(include={"probes", "steps", "rtol", "atol"})
+    chosen = plan.evaluation.settings.model_dump(
+        include={"probes", "steps", "finer", "rtol", "atol"}
+    )
     write_receipt(
         out,
         work,
