@@ -100,7 +100,8 @@ def _gaussian_surplus(
     M, which are the errors for z = 0 and a single unit of noise.
     """
     channels, k = z.shape[2], process.k
-    unit = torch.eye(k).to(eps)[None, :, :, None].expand(len(eps), -1, -1, eps.shape[3])
+    unit = torch.eye(k, dtype=eps.dtype, device=eps.device)[None, :, :, None]
+    unit = unit.expand(len(eps), -1, -1, eps.shape[3])
     noise = torch.cat([eps, torch.zeros_like(eps), unit], 2)
     data = torch.cat([z, z, torch.zeros_like(unit)], 2)
     error = noise - gaussian(process.perturb(data, state, noise), state)
