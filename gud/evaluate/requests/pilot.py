@@ -115,20 +115,38 @@ def plan_request(
     start = (found[reference] - again).mean(1).var(ddof=1) / 2 - within / PILOT_PROBES
     images, probes = allocate([*contrasts.values()], image_cost, probe_cost, settings.probes)
     chosen = {key: getattr(asked, key) for key in ("steps", "rtol", "atol")} | {"probes": probes}
-    if settings.steps and asked.steps and asked.steps > settings.steps:
-        shifts = {key: values_of(found, *key, reference) for key in contrasts}
-        shifts = {key: fine - values_of(first, *key, reference) for key, fine in shifts.items()}
-        most = max(
-            c.images_corrected(shifts[key].mean(1), OF_STEPS) for key, c in contrasts.items()
-        )
-        corrected = settings.batch_size * math.ceil(max(most, 1.0) / settings.batch_size)
-        more = max(images / (1 - OF_STEPS), corrected + 1.0)
-        if more * settings.steps + corrected * asked.steps < images * asked.steps:
-            finer_steps = Finer(steps=asked.steps, images=corrected)
-            images, chosen = more, chosen | {"steps": settings.steps, "finer": finer_steps}
+    shifts = {
+        key: (values_of(found, *key, reference) - values_of(first, *key, reference)).mean(1)
+        for key in contrasts
+    }
+    if asked.steps and (levels := _two_levels(settings, asked.steps, images, contrasts, shifts)):
+        images, finer_steps = levels
+        chosen |= {"steps": settings.steps, "finer": finer_steps}
     log.info("%s: %d images to begin with, %s", evaluation.experiment, images, chosen)
     planned = replace(evaluation, settings=settings.model_copy(update=chosen))
     return Plan(planned, reference, contrasts, max(float(start), 0.0), images)
+
+
+def _two_levels(
+    settings: Likelihood,
+    steps: int,
+    images: float,
+    contrasts: dict[Key, Contrast],
+    shifts: dict[Key, Float[np.ndarray, " images"]],
+) -> tuple[float, Finer] | None:
+    """Images in the steps of the settings, and in finer ones that correct them, if that costs less.
+
+    Args:
+        steps: the finer ones, and
+        images: as many as it would take in these.
+        shifts: what they change in the images of the pilot.
+    """
+    most = max(one.images_corrected(shifts[key], OF_STEPS) for key, one in contrasts.items())
+    corrected = settings.batch_size * math.ceil(max(most, 1.0) / settings.batch_size)
+    coarse, more = settings.steps or steps, max(images / (1 - OF_STEPS), corrected + 1.0)
+    if more * coarse + corrected * steps >= images * steps:
+        return None
+    return more, Finer(steps=steps, images=corrected)
 
 
 def _contrasts(

@@ -141,6 +141,7 @@ def main(
     started, asked = time.time(), get_evaluation(preset.preset, experiment, "nll")
     requests = {"stderr": stderr, "stderr_of_difference": stderr_of_difference}
     raw = asked.settings.model_dump() | {k: v for k, v in requests.items() if v is not None}
+    raw.pop("finer", None)  # The pilot chooses its own.
     settings = validate(Likelihood, raw, f"{preset.file} with these options")
     if not settings.requested:
         raise InputError("no error is requested: give --stderr or --stderr-of-difference")
