@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BeforeValidator, Field, TypeAdapter, model_serializer, model_validator
 
 from gud.config.sections.section import PositiveFloat, Section
-from gud.diffusion.recipes import Chosen, Matrices, phase_space, third_order
 
 if TYPE_CHECKING:
     from gud.diffusion.processes import Process
+    from gud.diffusion.recipes import Chosen
 
 
 class ProcessSection(Section):
@@ -78,6 +78,8 @@ class RecipeSection(ProcessSection):
 
     @model_validator(mode="after")
     def _can_be_built(self) -> RecipeSection:
+        from gud.diffusion.recipes import Matrices
+
         Matrices(*self.matrices())
         return self
 
@@ -97,6 +99,8 @@ class PhaseSpaceSettings(RecipeSection):
         return self.Gamma
 
     def matrices(self) -> Chosen:
+        from gud.diffusion.recipes import phase_space
+
         return phase_space(self.Gamma, self.nu, self.kappa)
 
 
@@ -114,6 +118,8 @@ class CriticallyDampedSettings(RecipeSection):
         return 0.0
 
     def matrices(self) -> Chosen:
+        from gud.diffusion.recipes import phase_space
+
         return phase_space(self.friction, self.nu, self.kappa)
 
 
@@ -127,6 +133,8 @@ class ThirdOrderSettings(RecipeSection):
     kappa: PositiveFloat
 
     def matrices(self) -> Chosen:
+        from gud.diffusion.recipes import third_order
+
         return third_order(self.kappa)
 
 
