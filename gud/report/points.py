@@ -77,6 +77,8 @@ class LikelihoodPoint:
         evaluations: network evaluations of the ODE for each batch of images, shape (batches,).
         others: further estimates of `bits_per_dim` of the same images, `noised` and `bound`, where
             the settings asked for them; of the bound the second axis is that of its replicates.
+        computed: `bits_per_dim` before it was `corrected`, if it was: images one by one, where the
+            other serves their mean and its error.
     """
 
     path: Path
@@ -86,10 +88,17 @@ class LikelihoodPoint:
     region: Int64[np.ndarray, " images"]
     evaluations: Int64[np.ndarray, " batches"]
     others: dict[str, Float[np.ndarray, "images estimates"]] = field(default_factory=dict)
+    computed: Float[np.ndarray, "images probes"] | None = None
 
     @property
     def per_image(self) -> Float[np.ndarray, " images"]:
         return self.bits_per_dim.mean(1)
+
+    @property
+    def one_by_one(self) -> Float[np.ndarray, " images"]:
+        """Bits/dim of each image, moved by what finer steps change in the mean of all."""
+        computed = self.bits_per_dim if self.computed is None else self.computed
+        return computed.mean(1) + (self.bits_per_dim.mean() - computed.mean())
 
     def estimate(self, name: str) -> Float[np.ndarray, " images"] | None:
         """An estimate of each image: `nll` or one of `others`; None if there is no such."""
@@ -151,6 +160,7 @@ def read_likelihood(path: Path) -> LikelihoodPoint:
         arrays.get("region", arrays["index"]),
         arrays["evaluations"],
         {name: estimates(arrays, array) for name, array in further.items()},
+        arrays["bits_per_dim"],
     )
 
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from archive_site import png_files, write_parquet
 from commands import data_section
+from presets import ROOT
 
+from gud.config.images import images_needed
+from gud.config.preset import load_preset
 from gud.data import datasets
 from gud.errors import InputError
 
@@ -101,3 +104,10 @@ def test_labels_that_name_no_class_of_each_image_are_refused(tmp_path, change):
     np.savez(tmp_path / "data.npz", **arrays)
     with pytest.raises(InputError, match=r"data.npz"):
         datasets.load_labels(tmp_path / "data.npz", "test", 3)
+
+
+@pytest.mark.parametrize("name", ["demo", "demo_psld", "study", "study_again"])
+def test_embedded_data_have_all_images_that_a_preset_asks_for(tmp_path, name):
+    preset = load_preset(ROOT / f"config/{name}.yaml")
+    for data, settings in preset.data.items():
+        datasets.make(settings, (), tmp_path / f"{data}.npz", images_needed(preset, data))

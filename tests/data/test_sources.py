@@ -11,10 +11,7 @@ from commands import data_section
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from presets import ROOT
 
-from gud.config.images import images_needed
-from gud.config.preset import load_preset
 from gud.data import datasets
 from gud.data.sources import SOURCES, cifar10, cut_patches
 from gud.data.sources.patches import REGIONS
@@ -294,10 +291,3 @@ def test_damaged_foreign_and_absent_archives_are_refused(tmp_path, cifar_content
 def test_cifar_without_its_archive_is_refused(tmp_path):
     with pytest.raises(InputError, match="needs one archive"):
         cifar10(CIFAR10, [], tmp_path)
-
-
-@pytest.mark.parametrize("name", ["demo", "demo_psld", "study", "study_again"])
-def test_embedded_data_have_all_images_that_a_preset_asks_for(tmp_path, name):
-    preset = load_preset(ROOT / f"config/{name}.yaml")
-    for data, settings in preset.data.items():
-        datasets.make(settings, (), tmp_path / f"{data}.npz", images_needed(preset, data))

@@ -99,6 +99,8 @@ def test_the_first_images_have_finer_steps_too_which_correct_the_mean_of_all(tmp
         np.testing.assert_allclose(two[name], coarse[name][place], rtol=1e-5)
         np.testing.assert_allclose(two[f"finer_{name}"], fine[name][place[:8]], rtol=1e-5)
     point = read_likelihood(tmp_path / f"two/made/{POINT}.npz")
+    moved = two["bits_per_dim"].mean(1) + point.bits_per_dim.mean() - two["bits_per_dim"].mean()
+    np.testing.assert_allclose(point.one_by_one, moved)
     for found, name in (
         (point.bits_per_dim, "bits_per_dim"),
         (point.others["noised"], "noised_bits_per_dim"),

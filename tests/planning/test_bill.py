@@ -114,6 +114,18 @@ def test_hours_grow_linearly_with_steps_images_and_evaluations(tmp_path, costs):
     assert grown[NAME, "sampling"] == pytest.approx(3)
 
 
+def test_finer_steps_of_some_images_are_counted(tmp_path, costs):
+    def settings(preset):
+        return preset["experiments"]["ordering_scan"]["nll"]["settings"]
+
+    with_finer = load_preset(write(tmp_path / "tiny.yaml"))
+    without = load_preset(write(tmp_path / "tiny.yaml", lambda p: settings(p).pop("finer")))
+    passes = [table_of(preset, costs).backward for preset in (with_finer, without)]
+    of_all, of_some = 4 * 2, 2 * 4
+    row = ("ordering_scan", "likelihood")
+    assert passes[0][row] / passes[1][row] == pytest.approx((of_all + of_some) / of_all)
+
+
 def test_jobs_are_those_planned_and_one_a_batch_without_grouping(tmp_path, costs):
     preset = load_preset(write(tmp_path / "tiny.yaml"))
     table = table_of(preset, costs)

@@ -41,8 +41,8 @@ def draw_likelihoods(points: Sequence[LikelihoodPoint], name: str, labels: Label
     """
     points = sorted(points, key=lambda one: [*parameters_of_point(one.path.stem).values()])
     height = min(ROW * len(points), MOST)
-    edges = np.histogram_bin_edges(np.concatenate([point.per_image for point in points]), BINS)
-    counts = np.stack([np.histogram(point.per_image, edges)[0] for point in points])
+    edges = np.histogram_bin_edges(np.concatenate([point.one_by_one for point in points]), BINS)
+    counts = np.stack([np.histogram(point.one_by_one, edges)[0] for point in points])
     figure = Figure(figsize=(WIDTH, 1.3 + height), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
     rows = np.arange(len(points) + 1) - 0.5
