@@ -33,10 +33,10 @@ BITS = Likelihood(
 TWO_LEVELS = Likelihood(
     **SHARED,
     probes=2,
-    method="rk4",
-    steps=1,
-    finer={"steps": 3, "images": 8},
-    coordinates="components",
+    method="adams",
+    steps=2,
+    finer={"steps": 4, "images": 8},
+    coordinates="standardised",
     start="data",
     also=["noised"],
 )
@@ -75,9 +75,13 @@ def test_samples_of_a_model_make_sound_shards(tmp_path, files):
 
 
 @pytest.mark.parametrize(
-    "settings", [SAMPLES, BITS, TWO_LEVELS], ids=["samples", "likelihoods", "two levels"]
+    ("process", "settings"),
+    [
+        *((process, settings) for process in PROCESSES for settings in (SAMPLES, BITS)),
+        ("ou", TWO_LEVELS),
+    ],
+    ids=["ou-samples", "ou-likelihoods", "psld-samples", "psld-likelihoods", "ou-two levels"],
 )
-@pytest.mark.parametrize("process", PROCESSES)
 def test_jobs_change_no_bit_of_what_a_model_gives(tmp_path, files, process, settings):
     digests = set()
     for name, cut in CUTS.items():
@@ -91,7 +95,7 @@ def test_the_first_images_have_finer_steps_too_which_correct_the_mean_of_all(tmp
         return dict(np.load(evaluated(tmp_path / name, settings, "ou", files, CUTS["several"])))
 
     two = arrays("two", TWO_LEVELS)
-    fine = arrays("fine", TWO_LEVELS.model_copy(update={"finer": None, "steps": 3}))
+    fine = arrays("fine", TWO_LEVELS.model_copy(update={"finer": None, "steps": 4}))
     coarse = arrays("coarse", TWO_LEVELS.model_copy(update={"finer": None}))
     assert not (np.diff(two["index"]) > 0).all(), "the first images must be any"
     place = np.searchsorted(fine["index"], two["index"])
