@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 import pandas as pd
 
 from gud.report.markdown import markdown_table
-from gud.verdict.findings import Finding
+from gud.verdict.findings import Finding, Verdict
 
 MARKERS = ("<!-- verdicts -->", "<!-- end of verdicts -->")
+VERDICTS = get_args(Verdict)
 ERRORS = ("images", "samples", "seeds")
 COLUMNS = (
     *("claim", "paper", "place", "statement", "measure", "unit", "statistic", "holds", "published"),
@@ -70,8 +72,7 @@ def _row(finding: Finding, stand_in: bool) -> dict[str, object]:
 def tally(table: pd.DataFrame) -> str:
     """How many claims have each verdict, in words."""
     counts = Counter(table.verdict)
-    order = ("confirmed", "refuted", "undecided", "no data")
-    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in order)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
 
 
 def as_page(table: pd.DataFrame, title: str, stand_in: str) -> str:
@@ -109,8 +110,8 @@ def as_summary(table: pd.DataFrame) -> str:
 
 
 def summary_cells(table: pd.DataFrame) -> Iterator[list[str]]:
-    """The cells of `SUMMARY` for every claim, those that were tested first."""
-    order = table.effect.isna().sort_values(kind="stable").index
+    """The cells of `SUMMARY` for every claim, in the order of `VERDICTS`."""
+    order = table.verdict.map(VERDICTS.index).sort_values(kind="stable").index
     for _, row in table.loc[order].iterrows():
         cells = [_claim(row), _published(row)]
         if pd.isna(row.effect):

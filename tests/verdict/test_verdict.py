@@ -1,6 +1,5 @@
 """Claims, and what they come to on points of known truth."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -228,23 +227,12 @@ def test_experiments_of_the_study_that_are_compared_differ_in_one_choice_alone()
         assert first["training"] == second["training"] and first["data"] == second["data"]
 
 
-def test_the_readme_shows_the_reference_verdicts():
-    text = (ROOT / "README.md").read_text()
-    shown = text.partition(MARKERS[0] + "\n")[2].partition(MARKERS[1])[0]
-    assert shown == as_summary(pd.read_csv(ROOT / "docs/reference/verdict.csv"))
-
-
-def test_the_readme_shows_verdicts_of_the_study_as_they_were_found():
-    table = pd.read_csv(ROOT / "docs/study/verdict.csv")
-    found = {
-        (row.verdict, tuple(f"{x:.{digits}f}" for x in (row.effect, row.low, row.high)))
-        for _, row in table[table.effect.notna()].iterrows()
-        for digits in (2, 3)
-    }
-    text = (ROOT / "README.md").read_text().partition("## Results")[2].partition(MARKERS[0])[0]
-    shown = re.findall(r"\| (\S+) \((\S+) to (\S+)\) [^|]*\| (\w+) \|", text)
-    assert len(shown) > 5
-    assert {(verdict, tuple(numbers)) for *numbers, verdict in shown} <= found
+@pytest.mark.parametrize(
+    ("page", "folder"), [("README.md", "docs/study"), ("docs/results.md", "docs/reference")]
+)
+def test_a_page_shows_the_verdicts_that_lie_in_its_folder(page, folder):
+    shown = (ROOT / page).read_text().partition(MARKERS[0] + "\n")[2].partition(MARKERS[1])[0]
+    assert shown == as_summary(pd.read_csv(ROOT / folder / "verdict.csv"))
 
 
 @pytest.mark.parametrize(
