@@ -239,12 +239,13 @@ def train(
             f"flip = {flip}, but the model was built with flip = {not flip}: its mean and "
             f"variances are {'not ' if flip else ''}of the mirror images as well"
         )
-    training = Training(job, images, statistics, model.device)
-    training.network.load_state_dict(model.network.state_dict())
-    for step in progress(range(steps), unit="step", label=label):
-        training.update(step)
-        if (step + 1) % CHECKED_EVERY == 0 or step + 1 == steps:
-            training.check_losses(step + 1)
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
+        training = Training(job, images, statistics, model.device)
+        training.network.load_state_dict(model.network.state_dict())
+        for step in progress(range(steps), unit="step", label=label):
+            training.update(step)
+            if (step + 1) % CHECKED_EVERY == 0 or step + 1 == steps:
+                training.check_losses(step + 1)
     losses = torch.stack(training.history.losses).cpu()
     return training.averaged_model().eval().requires_grad_(False), losses
 

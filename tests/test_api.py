@@ -1,6 +1,7 @@
 """The library's own calls: the names, their defaults, and a training without files."""
 
 import ast
+import copy
 import inspect
 from pathlib import Path
 
@@ -167,3 +168,17 @@ def test_decoded_components_are_the_image_but_for_the_rounding_of_few_pixels(ima
     difference = (model.decode(model.encode(other)).int() - other).abs()
     assert difference.max() <= 1
     assert (difference > 0).double().mean() < 1e-4
+
+
+def test_a_model_trained_in_bfloat16_computes_in_float32_and_as_its_file_does(
+    images, model, tmp_path
+):
+    before = torch.random.get_rng_state()
+    trained, _ = gud.train(model, images, steps=1, batch_size=8, precision="bfloat16")
+    assert torch.equal(torch.random.get_rng_state(), before), "the caller's generator is his own"
+    trained.save(tmp_path / "model.safetensors")
+    z = torch.randn(2, *trained.state_shape)
+    state = trained.schedule(a=1.0, r=0.0)(torch.tensor([0.2, 0.7]))
+    alike = gud.load(tmp_path / "model.safetensors").eps(z, state)
+    assert torch.equal(trained.eps(z, state), alike)
+    assert torch.equal(copy.deepcopy(trained).eps(z, state), alike)

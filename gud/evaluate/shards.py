@@ -53,7 +53,8 @@ class Made(TypedDict):
     """How a shard was made, as far as it is checked.
 
     Args:
-        key: the work that it is part of.
+        key: the work that it is part of, and
+        chosen: the settings that a pilot chose for it.
         start: number of its first image.
         sha256: of its arrays.
         seconds, device, code, packages, machine: for the record of what it becomes part of.
@@ -62,6 +63,7 @@ class Made(TypedDict):
     __pydantic_config__ = OPEN  # type: ignore[misc]
 
     key: str
+    chosen: NotRequired[dict[str, Any] | None]
     start: int
     sha256: str
     seconds: float
@@ -98,6 +100,7 @@ class Shards:
         images: how many there are.
         batch_size: images in a shard.
         open: whether there may be fewer, the first of them.
+        chosen: the settings that a pilot chose; None takes shards of any, of all the same.
     """
 
     out: Path
@@ -106,6 +109,7 @@ class Shards:
     images: int
     batch_size: int
     open: bool = False
+    chosen: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, evaluation: Evaluation, point: str, out: Path, inputs: Sequence[Path]) -> Shards:
@@ -163,7 +167,7 @@ class Shards:
                 arrays = dict(file)
             made: Made = json.loads(str(arrays.pop("made")))
             validate(Made, made, "its array made")
-            if made["key"] != self.key:
+            if made["key"] != self.key or self.chosen not in (None, made.get("chosen")):
                 return None
             if made["start"] != start or made["sha256"] != digest(arrays):
                 raise InputError("its arrays are not those that were computed")
@@ -191,6 +195,7 @@ class Shards:
         made = {
             "format": FORMAT,
             "key": self.key,
+            "chosen": self.chosen,
             "start": start,
             "sha256": digest(arrays),
             "settings": self.settings,
@@ -211,7 +216,8 @@ class Shards:
         """
         found: list[tuple[Arrays, Made]] = []
         for start in self.starts(0, images):
-            if (shard := self.read(start)) is None:
+            shard = self.read(start)
+            if shard is None or shard[1].get("chosen") != (found or [shard])[0][1].get("chosen"):
                 if self.open and images is None and found:
                     break
                 raise InputError(

@@ -78,10 +78,10 @@ def solver_evaluations(kinks: int, adaptive: int, method: str, steps: int | None
         kinks: of the schedule, at which solvers stop, but for `adams`.
         adaptive: assumed for an adaptive method on a schedule without kinks.
     """
-    if method == "rk4":
-        return 4 * (steps or 1) * (kinks + 1)
     if method == "adams":
         return steps + 1 if steps else adaptive
+    if steps:
+        return 4 * steps * (kinks + 1)
     return adaptive + LEAST_EVALUATIONS * kinks
 
 

@@ -10,7 +10,7 @@ from typing import Any, Generic
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gud.config.jobs import TrainingJob
@@ -90,6 +90,18 @@ class Batch:
     noise: Draws
 
 
+class InBfloat16(nn.Module):
+    """A network that computes in bfloat16 where autocast does; its weights stay float32."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, *told: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.network(images, *told)
+
+
 class NetworkTraining(ABC, Generic[N]):
     """A network in training: its weights, their average, Adam's moments and the history.
 
@@ -139,12 +151,9 @@ class NetworkTraining(ABC, Generic[N]):
         self.ema = get_ema_multi_avg_fn(self.settings.ema)
         self.average = AveragedModel(self.network, multi_avg_fn=self.ema)
         self.optimizer = torch.optim.Adam(self.network.parameters(), self.settings.learning_rate)
-        if self.precision == "bfloat16":
-            # The network alone: processes and bases keep their precision.
-            autocast = torch.autocast(device.type, torch.bfloat16)
-            self.network.forward = autocast(self.network.forward)  # type: ignore[method-assign]
         self.dropouts = [m for m in self.network.modules() if isinstance(m, Dropout)]
-        self.model.network = processes.parallel(self.network, device)
+        trained = InBfloat16(self.network) if self.precision == "bfloat16" else self.network
+        self.model.network = processes.parallel(trained, device)
 
     @abstractmethod
     def build(self, statistics: Statistics) -> N:
@@ -158,7 +167,7 @@ class NetworkTraining(ABC, Generic[N]):
         return warmed_up(self.settings.learning_rate, self.settings.warmup_steps, step)
 
     def schedule_parameters(self, step: int) -> dict[str, float]:
-        """The inverse softness a and ordering parameter r of a step, uniform in their ranges."""
+        """The parameters of the family, such as a and r, of a step: uniform in their ranges."""
         ranges = self.run.model.schedule.ranges
         draws = Stream("cpu", self.run.seed, "schedule", step).uniform((len(ranges),)).tolist()
         pairs = zip(sorted(ranges.items()), draws, strict=True)

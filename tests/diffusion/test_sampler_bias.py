@@ -68,12 +68,14 @@ def test_it_is_the_variance_of_the_samples_of_the_ode(whitened):
     assert (abs(found - exact) / (error + 0.01 * exact)).max() < 4
 
 
+@pytest.mark.parametrize("time", [0.0, 0.3])
 @pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
-def test_the_flow_keeps_the_standardised_components(whitened):
-    """z_i / s_i is constant along the flow, so that the ODE's variance is s_i(0)^2 / s_i(1)^2."""
+def test_the_flow_keeps_the_standardised_components(whitened, time):
+    """z_i / s_i is constant along the flow, so that the ODE's variance is s_i(t)^2 / s_i(1)^2."""
     variance, schedule = setting(whitened)
-    start, end = (schedule(torch.tensor([t])).variance(variance)[0] for t in (0.0, 1.0))
-    options = Options(rtol=1e-8, atol=1e-8)
+    schedule = Reparametrised(schedule, 0.5)
+    start, end = (schedule(torch.tensor([t])).variance(variance)[0] for t in (time, 1.0))
+    options = Options(rtol=1e-8, atol=1e-8, end=time)
     exact = sampled_variance(SAMPLERS["ode"], schedule, PROCESS, variance, options)
     torch.testing.assert_close(exact, start / end, rtol=1e-6, atol=0.0)
 
@@ -146,3 +148,16 @@ def test_exponential_integrators_sample_a_gaussian_by_any_number_of_steps(method
             torch.testing.assert_close(ratio, 1 / start, rtol=1e-12, atol=0)
         else:
             assert ((ratio - 1).abs() < (1 / start - 1).abs() + 1e-12).all()
+
+
+@pytest.mark.parametrize("noise_free", [False, True])
+@pytest.mark.parametrize("method", ["ode", "exponential_sde2", "exponential_ode3"])
+def test_samples_that_end_without_noise_have_the_variance_of_the_data(method, noise_free):
+    variance, schedule = setting(whitened=False)
+
+    def error(denoise):
+        options = Options(200, GRIDS["active"], noise_free, denoise, rtol=1e-6, atol=1e-6)
+        exact = sampled_variance(SAMPLERS[method], schedule, PROCESS, variance, options)
+        return (exact / variance - 1).abs().max()
+
+    assert error(denoise=True) < 0.01 < 0.02 < error(denoise=False)

@@ -216,3 +216,25 @@ def test_the_velocity_is_evaluated_in_the_interval_alone(method, start, end):
 
     odeint(slow, (torch.ones(1).double(),), start, end, method=method, rtol=1e-3, atol=1e-3)
     assert seen and min(seen) >= 0 and max(seen) <= 1
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "reason"),
+    [
+        ("rk4", None, "rk4 needs steps, not None"),
+        ("tsit5", 8, "tsit5 steps adaptively: steps must be None, not 8"),
+        ("euler", 8, "'euler', expected one of rk4, dopri5, tsit5"),
+    ],
+)
+def test_a_method_that_does_not_fit_its_steps_is_refused(method, steps, reason):
+    with pytest.raises(InputError, match=reason):
+        odeint(
+            lambda t, y, rows: y,
+            (torch.ones(1),),
+            0.0,
+            1.0,
+            method=method,
+            rtol=1e-3,
+            atol=1e-3,
+            steps=steps,
+        )

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from columns import SIZE, untrained
 from presets import made_by
 
 from gud.config.jobs import Evaluation
@@ -12,8 +13,8 @@ from gud.errors import InputError
 from gud.evaluate.join import join
 from gud.evaluate.requests.allocation import Contrast, allocate, variances
 from gud.evaluate.requests.pilot import plan_request
-from gud.evaluate.requests.run import compute_request
-from gud.evaluate.shards import Shards
+from gud.evaluate.requests.run import compute_request, run_request
+from gud.evaluate.shards import Shards, compute_shards
 from gud.report.uncertainty import estimates
 
 SETTINGS = {
@@ -163,3 +164,40 @@ def test_a_request_is_one_job_and_settings_without_one_are_as_they_were():
     assert len(plain.jobs(64)) == 6
     assert set(plain.settings.model_dump()) == {*SETTINGS, "also", "bound_times"}
     assert replace(plain, settings=asked.settings).record("a=1_r=0") == asked.record("a=1_r=0")
+
+
+def test_what_an_earlier_choice_of_the_pilot_left_is_computed_again_and_never_joined(tmp_path):
+    asked = evaluation(stderr=0.05)
+    chosen = {"steps": 8}
+
+    def compute(steps, images):
+        shards = replace(
+            Shards.of(asked, "a=1_r=0", tmp_path / "a=1_r=0.npz", ()), chosen={"steps": steps}
+        )
+        changed = replace(asked, settings=asked.settings.model_copy(update={"steps": steps}))
+        work = [(shards, start) for start in range(0, images, 32)]
+        return compute_shards(work, estimate(changed, 0), label="", device="cpu")
+
+    assert compute(4, 96) == 3
+    assert compute(8, 64) == 2
+    assert compute(8, 64) == 0
+    joined = Shards.of(asked, "a=1_r=0", tmp_path / "a=1_r=0.npz", ())
+    arrays, made = joined.merge()
+    assert len(arrays["index"]) == 64 and all(one["chosen"] == chosen for one in made)
+
+
+PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04, "clock": "snr"}
+
+
+@pytest.mark.parametrize("process", ["ou", PSLD | {"matching": "hybrid"}], ids=["ou", "psld"])
+def test_a_request_counts_what_the_network_sees_of_any_process(tmp_path, process):
+    model, data = tmp_path / "model.safetensors", tmp_path / "data.npz"
+    model.write_bytes(b"weights")
+    images = np.random.default_rng(0).integers(0, 256, (16, 3, SIZE, SIZE)).astype(np.uint8)
+    np.savez(data, train=images, test=images)
+    network = untrained(process=process, preconditioning="none")
+    changes = {"method": "rk4", "coordinates": "components", "steps": 1, "probes": 1}
+    asked = evaluation(images=16, batch_size=16, stderr=10.0, **changes)
+    asked = replace(asked, points={"b=0.5": parameters_of_point("b=0.5")})
+    plan, _ = run_request(asked, network, model, data, tmp_path / "made/jobs/requested.json")
+    assert plan.reference == "b=0.5"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gud.diffusion.processes import Process, State, beside
 from gud.diffusion.schedules import Schedule
+from gud.errors import InputError
 
 
 def noise_data(
@@ -34,7 +35,15 @@ def draw_auxiliary(
     log p(chi) >= E_m0[log p_0(chi, m_0) - log N(m_0)] for the auxiliary numbers m_0 as the process
     starts them (Dockhorn et al. 2022, who average the second part). Equal for k = 1, where there
     are none.
+
+    Raises:
+        InputError: numbers that start at 0 have no density.
     """
+    if 0 in process.start:
+        raise InputError(
+            f"the process starts its auxiliary numbers with the variances {list(process.start)}, "
+            f"and those without any have no density: take the bound with start = noised"
+        )
     spread = beside(z, (0.0, *process.start)).sqrt()
     auxiliary = noise[:, 1:].double()
     entries = z[0, 0].numel() * sum(math.log(2 * math.pi * variance) for variance in process.start)

@@ -63,6 +63,7 @@ def log_likelihood(
         probes: random signs (Hutchinson), or `basis_probes` for the exact divergence.
         method: "tsit5" or "dopri5" with adaptive steps, "rk4" with `steps` equal ones; or "adams",
             see `angle_log_likelihood`, which needs `standardise`.
+        rtol, atol: of adaptive steps; "adams" has one tolerance, their sum.
         standardise: variances V_i of the components, shape (components,), to integrate
             the coordinates of `Standardised` in place of z, for k = 1 u_i = z_i / s_i(t), s_i^2 =
             alpha_i^2 V_i + sigma_i^2: only what the data add to the flow of independent Gaussian

@@ -7,27 +7,39 @@ import torch
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State, per_component
 from gud.diffusion.samplers.sampler import Denoiser, Noise, Options, Progress, Reverse, Sampler
+from gud.diffusion.samplers.stepwise import Stretch
 from gud.diffusion.schedules import Schedule
 from gud.diffusion.solvers import odeint_along
 from gud.diffusion.solvers.runge_kutta import Parts, Rows
 
 
 class FlowODE(Sampler):
-    """The probability-flow ODE by an adaptive method; see `sample_ode`."""
+    """The probability-flow ODE by an adaptive method; see `sample_ode`.
+
+    To data without any noise it takes one step of Euler's method.
+    """
 
     def draw(
         self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
     ) -> tuple[State, int]:
-        return sample_ode(
+        schedule, process = reverse.schedule, reverse.process
+        z, evaluations = sample_ode(
             reverse.denoiser,
-            reverse.schedule,
-            reverse.process,
+            schedule,
+            process,
             z,
             rtol=options.rtol,
             atol=options.atol,
-            start=options.start,
-            end=options.end,
+            start=schedule.time_of_path(options.start),
+            end=schedule.time_of_path(options.end),
         )
+        if not options.denoise:
+            return z, evaluations
+        stretch = Stretch(reverse, z.new_tensor([options.end], dtype=torch.float64), 0)
+        now = stretch.now(z)
+        increment = per_component(process.clock(now) - process.clock(stretch.after(z)), z)
+        flow = process.flow(z, process.score(reverse.denoiser(z, now), now))
+        return z - increment * flow, evaluations + 1
 
 
 @torch.no_grad()
@@ -39,7 +51,6 @@ def sample_ode(
     *,
     rtol: float,
     atol: float,
-    method: str = "tsit5",
     start: float = 1.0,
     end: float = 0.0,
 ) -> tuple[State, int]:
@@ -60,6 +71,6 @@ def sample_ode(
         return (per_component(process.rate(state), z) * process.flow(z, score),)
 
     (z,), counts = odeint_along(
-        schedule.path, velocity, (z,), start, end, method=method, rtol=rtol, atol=atol
+        schedule.path, velocity, (z,), start, end, method="tsit5", rtol=rtol, atol=atol
     )
     return z, int(counts.max())

@@ -1,4 +1,4 @@
-"""Samplers that go along a grid of times, one network evaluation a step."""
+"""Samplers that go along a grid of times."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def stretches(
     times = options.grid(reverse.schedule, variance, on_grid, options.start, options.end)
     for number in range(steps):
         last = number + 1 == steps
-        yield Stretch(reverse, times, number), not (last and options.noise_free_last_step)
+        noisy = not (last and (options.noise_free_last_step or options.denoise))
+        yield Stretch(reverse, times, number), noisy
 
 
 def noise_of(streams: ImageStreams) -> Noise:
@@ -151,7 +152,7 @@ def sample_sde(
         streams: noise of the steps, one stream an image.
         method: such as `EulerMaruyama()`; one that needs variances of the data takes those of the
             prior.
-        steps: number of steps, equal to the number of network evaluations.
+        steps: number of network evaluations.
         noise_free_last_step: leave the noise out of the last step.
         start, end: times of the schedule, 1 >= start > end >= 0.
     """

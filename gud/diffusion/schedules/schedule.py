@@ -19,7 +19,7 @@ from gud.diffusion.noising import NoisingState
 
 
 class Schedule(ABC):
-    """A path gamma(t); subclasses are frozen dataclasses that hold the labels of the components."""
+    """A path gamma(t); subclasses are frozen dataclasses."""
 
     kinks: tuple[float, ...] = ()
     """Times inside (0, 1) at which d gamma / dt jumps, in increasing order."""
@@ -36,6 +36,10 @@ class Schedule(ABC):
     def path(self) -> Schedule:
         """The same path in its own parameter, without any reparametrisation of time."""
         return self
+
+    def time_of_path(self, t: float) -> float:
+        """The time at which `path` has the noising states of time t."""
+        return t
 
     def between(self, start: float, end: float) -> Schedule:
         """The schedule between two neighbouring kinks, continued smoothly past both."""
@@ -82,6 +86,9 @@ class Reparametrised(Schedule):
     @property
     def path(self) -> Schedule:
         return self.base.path
+
+    def time_of_path(self, t: float) -> float:
+        return self.base.time_of_path(float(self.s(torch.tensor([t], dtype=torch.float64))))
 
     def s(self, t: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         return t**self.power / (t**self.power + (1 - t) ** self.power)

@@ -52,13 +52,19 @@ def odeint(
         y(end), and how often the velocity of each element was evaluated.
 
     Raises:
-        InputError: if the velocity is not finite, or steps become too small to move.
+        InputError: of an unknown method, of steps that a method lacks or chooses itself, of a
+            velocity that is not finite, or if steps become too small to move.
     """
+    if method not in TABLEAUS:
+        raise InputError(f"the ODE's method is {method!r}, expected one of {', '.join(TABLEAUS)}")
     problem, tableau = _Problem(velocity, y, start, end, rtol, atol), TABLEAUS[method]
-    if tableau.error is None:
-        found = _fixed_steps(problem, tableau, _flat(y), start, (end - start) / (steps or 1), steps)
-    else:
+    if (tableau.error is None) != (steps is not None):
+        wanted = "steps adaptively: steps must be None" if tableau.error else "needs steps"
+        raise InputError(f"the ODE's method {method} {wanted}, not {steps}")
+    if steps is None:
         found = _adaptive_steps(problem, tableau, _flat(y), start, end)
+    else:
+        found = _fixed_steps(problem, tableau, _flat(y), start, (end - start) / steps, steps)
     return problem.parts(found), problem.count
 
 
@@ -141,11 +147,11 @@ class _Problem:
 
 
 def _fixed_steps(
-    problem: _Problem, tableau: Tableau, y: Flat, start: float, step: float, steps: int | None
+    problem: _Problem, tableau: Tableau, y: Flat, start: float, step: float, steps: int
 ) -> Flat:
     rows = torch.arange(len(y), device=y.device)
     h = torch.full((len(y),), step, dtype=torch.float64, device=y.device)
-    for i in range(steps or 1):
+    for i in range(steps):
         t = start + i * h
         y, _, _ = _step(problem, tableau, t, h, y, problem(t, y, rows), rows)
     return y

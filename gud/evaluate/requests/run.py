@@ -87,11 +87,14 @@ def run_request(
     def estimate(evaluation: Evaluation, draw: int) -> Evaluate:
         return likelihood_of_batches(model, test, evaluation, data, draw)
 
-    network, components = copy.deepcopy(model.network), model.state_shape[-1]
-    cost = count(network.requires_grad_(), *model.image_shape[:2], components)
+    network = copy.deepcopy(model.network).cpu().requires_grad_()
+    cost = count(network, model.channels, model.image_shape[1], model.state_shape[-1])
     plan = plan_request(evaluation, estimate, float(cost.forward), float(cost.backward))
+    chosen = plan.evaluation.settings.model_dump(
+        mode="json", include={"probes", "steps", "finer", "rtol", "atol"}
+    )
     shards = {
-        point: Shards.of(evaluation, point, folder / f"{point}.npz", inputs)
+        point: replace(Shards.of(evaluation, point, folder / f"{point}.npz", inputs), chosen=chosen)
         for point in evaluation.points
     }
     label, device = f"{folder.name} {evaluation.experiment} as requested", model.device.type
@@ -101,9 +104,6 @@ def run_request(
     reached: dict[str, dict[str, object]] = {}
     for (point, kind), parts in errors.items():
         reached.setdefault(point, {})[kind] = asdict(parts) | {"total": parts.total}
-    chosen = plan.evaluation.settings.model_dump(
-        include={"probes", "steps", "finer", "rtol", "atol"}
-    )
     write_receipt(
         out,
         work,
