@@ -37,14 +37,6 @@ ROOMS = ("gud.figures.paper", "gud.figures.further")
 """The packages whose modules are the figures, in the order in which they are listed."""
 COMPUTED = {"data", "grids", "settings", "sampling"}
 """Keys of a figure that make what it shows; the others say how it is shown."""
-BASIS_NAMES = {
-    "pixel": "pixel",
-    "pca": "PCA",
-    "colour_pca": "colour PCA",
-    "fourier": "Fourier",
-    "haar": "Haar",
-    "wavelet": "wavelet",
-}
 
 
 class Labels(Section):
@@ -71,7 +63,7 @@ class Labels(Section):
 
     @property
     def basis_note(self) -> str:
-        return BASIS_NAMES[self.basis.name] if self.basis else ""
+        return self.basis.title if self.basis else ""
 
     @property
     def stand_in_note(self) -> str:

@@ -11,6 +11,11 @@ from gud.config.sections.bases import BasisSettings, basis_name
 from gud.config.sections.experiments import Experiment
 from gud.config.sections.points import Grid, points
 
+NAME = r"[a-z][a-z0-9_]*"
+"""Of an experiment or a data set, as a regular expression; the next are such, too."""
+POINT = r"[a-z]+=[^/]+"
+SAMPLER = r"-[a-z0-9_.-]+"
+GALLERY = r"gallery-[a-z0-9_]+"
 DOWNLOADS = "resources/downloads"
 HISTORY = "training.csv"
 """The course of a training, beside its model."""

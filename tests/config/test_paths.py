@@ -13,6 +13,7 @@ from gud.config.figures import FigureSection
 from gud.config.preset import load_preset
 from gud.config.sections.bases import BASIS_NAME, basis_name
 from gud.config.sections.data import Download, kept_as
+from gud.diffusion.samplers import SAMPLERS
 from gud.errors import InputError
 
 PRESETS = {name: load_preset(ROOT / f"config/{name}.yaml") for name in ("demo", "paper")}
@@ -141,3 +142,9 @@ def test_whatever_a_preset_makes_is_of_a_kind_that_verification_knows(name, summ
     if summary == "quick" and not preset.quick:
         return
     assert [path for path in inputs.targets(preset, summary) if not kind_of(path)] == []
+
+
+@pytest.mark.parametrize("method", SAMPLERS)
+def test_the_audit_knows_the_gallery_of_every_sampler(method):
+    known, named = kind_of(f"large/gallery-{method}/a=1_r=0.npz")
+    assert (known.name, named["quantity"]) == ("samples", f"gallery-{method}")

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
-from gud.config import inputs, triggers
+from gud.config import inputs, paths, triggers
 from gud.config.sections.bases import BASIS_NAME
 from gud.config.sections.data import kept_as
 from gud.config.figures import FigureSection, figure_sections
 from gud.cli import put_python_first
 from gud.errors import InputError
+from gud.provenance.places import CHECKOUT
 
 put_python_first()
 
@@ -21,8 +22,8 @@ FIGURES = figure_sections()
 
 wildcard_constraints:
     preset="|".join(map(re.escape, PRESET_FILES)),
-    experiment=r"[a-z][a-z0-9_]*",
-    data=r"[a-z][a-z0-9_]*",
+    experiment=paths.NAME,
+    data=paths.NAME,
     download=r"[0-9a-f]{16}",
     file=r"[^/]+",
     basis=BASIS_NAME,
@@ -31,10 +32,10 @@ wildcard_constraints:
     summary="summary|quick",
     quick="|-quick",
     figure="|".join(FIGURES),
-    quantity=r"nll|samples(-[a-z0-9_.-]+)?|gallery-[a-z_0-9]+",
-    sampler="|-[a-z0-9_.-]+",
+    quantity=f"nll|samples({paths.SAMPLER})?|{paths.GALLERY}",
+    sampler=f"|{paths.SAMPLER}",
     job=r"[0-9a-f]{12}",
-    point=r"[a-z]+=[^/]+",
+    point=paths.POINT,
 
 
 # What a rule asks of a preset is a function of `gud.config`, which takes the preset and, by their
@@ -108,7 +109,7 @@ def preset_file(wildcards):
 
 
 def published_numbers(wildcards):
-    return str(Path(workflow.basedir) / "docs/reference/published.yaml")
+    return str(CHECKOUT / "docs/reference/published.yaml")
 
 
 def get_download(wildcards):

@@ -7,8 +7,9 @@ from snakemake.exceptions import WorkflowError
 from gud.config.images import check_finished_data
 from gud.config.preset import load_preset
 from gud.errors import InputError
+from gud.provenance.places import CHECKOUT
 
-FOLDER = Path(config.get("presets") or Path(workflow.basedir) / "config")
+FOLDER = Path(config.get("presets") or CHECKOUT / "config")
 PRESET_FILES = {
     file.stem: file
     for file in sorted(FOLDER.glob("*.yaml"))

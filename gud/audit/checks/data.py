@@ -12,6 +12,7 @@ import torch
 from pydantic import TypeAdapter
 
 from gud.audit.checks.check import Artefact, Check, Run, kind, near, prescribed, same_file
+from gud.config import paths
 from gud.config.images import check_images, images_needed
 from gud.config.sections.bases import BASIS_NAME, basis_of
 from gud.config.sections.data import Data
@@ -23,7 +24,7 @@ from gud.errors import InputError
 from gud.figures.pictures import centring as centring_picture
 from gud.figures.pictures import spectrum as spectrum_picture
 
-DATA = r"data/(?P<data>[a-z][a-z0-9_]*)"
+DATA = rf"data/(?P<data>{paths.NAME})"
 BASIS = rf"{DATA}\.(?P<basis>{BASIS_NAME})(?P<mirrored>-mirrored)?"
 EXACT = 1024
 """Components up to which U U^T is formed; above, random vectors are taken there and back."""

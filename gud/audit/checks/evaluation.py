@@ -13,6 +13,7 @@ import torch
 
 from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
 from gud.audit.checks.training import EXPERIMENT
+from gud.config import paths
 from gud.config.jobs import (
     batches_in_job,
     get_evaluation,
@@ -33,12 +34,12 @@ from gud.model import load
 from gud.provenance.places import path_of
 from gud.report.points import read_likelihood
 
-POINT = r"(?P<point>[a-z]+=[^/]+)"
-SAMPLER = r"(?:-[a-z0-9_.-]+)?"
-DRAWN = rf"(?P<quantity>samples{SAMPLER}|gallery-[a-z_]+)"
-COMPUTED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+)"
+POINT = rf"(?P<point>{paths.POINT})"
+SAMPLER = rf"(?:{paths.SAMPLER})?"
+DRAWN = rf"(?P<quantity>samples{SAMPLER}|{paths.GALLERY})"
+COMPUTED = rf"(?P<quantity>nll|samples{SAMPLER}|{paths.GALLERY})"
 APPLIED = "strips|reconstructions|inpainted|guided"
-SHARDED = rf"(?P<quantity>nll|samples{SAMPLER}|gallery-[a-z_]+|{APPLIED})"
+SHARDED = rf"(?P<quantity>nll|samples{SAMPLER}|{paths.GALLERY}|{APPLIED})"
 
 
 def read_arrays(path: Path) -> Arrays:

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from gud.audit.checks.check import Artefact, Check, kind, near, of_job
+from gud.config import paths
 from gud.config.jobs import search_job, training_job
 from gud.data import statistics
 from gud.model import Model, load
@@ -21,7 +22,7 @@ from gud.training.step import warmed_up
 
 FIRST = COLUMNS[:4]
 """The columns that training curves of all versions have."""
-EXPERIMENT = r"(?P<experiment>[a-z][a-z0-9_]*)"
+EXPERIMENT = rf"(?P<experiment>{paths.NAME})"
 TRAINED = rf"{EXPERIMENT}(?:/classifiers/(?:guide|judge))?"
 """The folder of a network, or of a classifier beside it."""
 

@@ -27,6 +27,11 @@ CHANNELS = 3
 class BasisSection(Section):
     name: str
 
+    @property
+    def title(self) -> str:
+        """What figures call it."""
+        return self.name
+
     def check(self, image_size: int) -> None:
         """`InputError` unless the basis can be built for images of a size."""
 
@@ -56,6 +61,10 @@ class BasisSection(Section):
 class PlainBasis(BasisSection):
     name: Literal["pixel", "fourier"]
 
+    @property
+    def title(self) -> str:
+        return "Fourier" if self.name == "fourier" else self.name
+
     def build(
         self, image_size: int, rotation: Tensor | None = None, low_pass: Tensor | None = None
     ) -> Basis:
@@ -73,6 +82,10 @@ class PrincipalBasis(BasisSection):
     def colours(self) -> bool:
         return self.name == "colour_pca"
 
+    @property
+    def title(self) -> str:
+        return "colour PCA" if self.colours else "PCA"
+
     def components(self, image_size: int) -> int:
         return image_size**2 * (CHANNELS if self.colours else 1)
 
@@ -89,6 +102,10 @@ class PrincipalBasis(BasisSection):
 class HaarBasis(BasisSection):
     name: Literal["haar"]
     levels: Annotated[int, Field(ge=1, le=9)]
+
+    @property
+    def title(self) -> str:
+        return "Haar"
 
     def check(self, image_size: int) -> None:
         check_levels(image_size, self.levels)
