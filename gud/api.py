@@ -26,7 +26,6 @@ from gud.errors import InputError
 from gud.model import Model
 from gud.progress import progress
 from gud.randomness import ImageStreams, derive
-from gud.training.loss import initial_state
 from gud.training.step import Training
 
 Images = UInt8[Tensor, "count channels height width"]
@@ -170,7 +169,7 @@ def noised(
         times: in [0, 1].
         seed: of the dequantisation and the noise.
     """
-    start = initial_state(model.encode(images.to(model.device), seed), model.process.k)
+    start = model.process.initial(model.encode(images.to(model.device), seed))
     streams = ImageStreams(model.device, seed, "forward", range(len(images)))
     noise = streams.normal(start.shape[1:])
     frames = []

@@ -10,8 +10,6 @@ from typing import TypeVar
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gud.config.sections.model import ModelSettings
@@ -21,9 +19,9 @@ from gud.diffusion.processes import State, per_component
 from gud.diffusion.representation import Representation, Statistics
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
-from gud.provenance import atomic
+from gud.provenance import read_tensors, write_tensors
 
-UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError)
+UNREADABLE = (OSError, KeyError, TypeError, ValueError, RecursionError)
 PRECISION = torch.float32
 """Of images, components and weights. Noising states are computed in double precision."""
 
@@ -94,6 +92,10 @@ class StateNetwork(nn.Module, ABC):
             raise InputError(f"the model was asked for {what}")
         return family.build(self.representation, parameters)
 
+    def initial(self, images: Float[Tensor, "batch channels height width"]) -> State:
+        """z(0) of dequantised images in [-1, 1]."""
+        return self.process.initial(self.representation.encode(images))
+
     def shown(
         self, z: State, state: NoisingState
     ) -> tuple[Float[Tensor, "batch in_channels height width"], NoisingState]:
@@ -136,8 +138,7 @@ class StateNetwork(nn.Module, ABC):
         statistics = self.representation.statistics.tensors()
         tensors |= {f"statistics.{k}": v.cpu() for k, v in statistics.items()}
         settings = json.dumps(self.settings.model_dump(mode="json"))
-        with atomic(path) as temporary:
-            save_file(tensors, temporary, {"settings": settings} | self.metadata)
+        write_tensors(path, tensors, {"settings": settings} | self.metadata)
 
 
 N = TypeVar("N", bound=StateNetwork)
@@ -148,10 +149,8 @@ Build = Callable[[ModelSettings, Statistics, Mapping[str, str]], N]
 def load_network(build: Build[N], path: str | Path, device: torch.device | str) -> N:
     """A trained network; raises `InputError` if the file is missing or not a sound one."""
     try:
-        with safe_open(path, "pt") as file:
-            metadata = dict(file.metadata())
-            settings = json.loads(metadata["settings"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tensors, metadata = read_tensors(path)
+        settings = json.loads(metadata["settings"])
     except FileNotFoundError:
         raise InputError(f"model {path} does not exist") from None
     except UNREADABLE as error:

@@ -10,8 +10,6 @@ from typing import Any
 import click
 import torch
 from jaxtyping import Float, UInt8
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from gud.cli import input_option, out_option
@@ -31,7 +29,7 @@ from gud.diffusion.bases import Basis
 from gud.diffusion.dequantisation import DEQUANTISATION_VARIANCE
 from gud.diffusion.representation import Statistics
 from gud.errors import InputError
-from gud.provenance import atomic, write_record
+from gud.provenance import read_tensors, write_record, write_tensors
 
 EIGENVECTORS = PrincipalComponents(solver="covariance_eigh", components=None)
 
@@ -46,9 +44,7 @@ def load(path: str | Path, basis: BasisSettings | None = None) -> Statistics:
         InputError: the file holds no statistics, or those of another basis.
     """
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
+        tensors, metadata = read_tensors(path)
         fitted = json.loads(metadata["basis"])
         found = Statistics.from_tensors(tensors)
     except FileNotFoundError:
@@ -57,7 +53,7 @@ def load(path: str | Path, basis: BasisSettings | None = None) -> Statistics:
         raise InputError(
             f"{path} does not say the basis of its statistics: fit them again"
         ) from None
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is no file of statistics: {error}") from None
     if basis is not None and fitted != (wanted := basis.model_dump(mode="json")):
         raise InputError(f"statistics {path} are of another basis, {fitted}, expected {wanted}")
@@ -66,10 +62,7 @@ def load(path: str | Path, basis: BasisSettings | None = None) -> Statistics:
 
 def save(path: str | Path, statistics: Statistics, basis: BasisSettings) -> None:
     """Write statistics, and the basis that they were fitted for, to one safetensors file."""
-    metadata = {"basis": basis.model_dump_json()}
-    with atomic(path) as temporary:
-        # Not `save_file`, whose errors do not tell a full disk.
-        temporary.write_bytes(to_bytes(statistics.tensors(), metadata))
+    write_tensors(path, statistics.tensors(), {"basis": basis.model_dump_json()})
 
 
 def fit(

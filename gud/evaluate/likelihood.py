@@ -35,7 +35,6 @@ from gud.errors import InputError
 from gud.evaluate.shards import Evaluate
 from gud.model import Model
 from gud.randomness import ImageStreams, Stream, derive
-from gud.training.loss import initial_state
 
 
 def image_bits(
@@ -76,8 +75,7 @@ def image_bits(
     def streams(name: str) -> ImageStreams:
         return ImageStreams(device, seed, name, index)
 
-    components = model.representation.encode(dequantise(images, streams("dequantise")))
-    z = initial_state(components, model.process.k)
+    z = model.initial(dequantise(images, streams("dequantise")))
     noise = streams("start").normal(z.shape[1:])
     if start == "noised":
         z, correction = noise_data(schedule, model.process, z, noise)
@@ -125,8 +123,7 @@ def image_bound(
     def streams(name: str) -> ImageStreams:
         return ImageStreams(model.device, seed, name, index)
 
-    components = model.representation.encode(dequantise(images, streams("dequantise")))
-    z = initial_state(components, model.process.k)
+    z = model.initial(dequantise(images, streams("dequantise")))
     noise = streams("bound")
     with float32_precision(precision), torch.no_grad():
         bound = variational_bound(

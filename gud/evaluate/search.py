@@ -16,7 +16,6 @@ import click
 import numpy as np
 import torch
 from jaxtyping import Float64, UInt8
-from safetensors import SafetensorError
 from torch import Tensor
 
 from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
@@ -77,7 +76,7 @@ def find_levels(
         draws = Stream(model.device, seed, "search", number=step)
         chosen = draws.permutation(len(images))[: search.batch_size].cpu()
         batch = dequantise(images[chosen].to(model.device), draws)
-        z = model.representation.encode(batch)[:, None]
+        z = model.initial(batch)
         ranks = torch.arange(len(z), device=model.device)
         shifts = (ranks + draws.uniform((len(z),))) / len(z)
         bound = variational_bound(
@@ -195,10 +194,7 @@ def find_path(job: SearchJob, file: Path, data: Path, out: Path, device: torch.d
         *(bounds[key] for key in ("images", "found", "standard", "difference")),
         bounds["difference_stderr"],
     )
-    try:
-        model.save(out)
-    except SafetensorError as error:
-        raise InputError(f"path {out} cannot be written: {error}") from None
+    model.save(out)
     write_record(
         out,
         inputs=[file, data],

@@ -21,7 +21,15 @@ from gud.provenance.record import (
     write_records,
 )
 from gud.provenance.versions import code_version, package_versions
-from gud.provenance.writing import atomic, naming, sha256, write_arrays, write_text
+from gud.provenance.writing import (
+    atomic,
+    naming,
+    read_tensors,
+    sha256,
+    write_arrays,
+    write_tensors,
+    write_text,
+)
 
 __all__ = [
     "FORMAT",
@@ -37,11 +45,13 @@ __all__ = [
     "naming",
     "package_versions",
     "read_record",
+    "read_tensors",
     "record_digest",
     "record_path",
     "sha256",
     "write_arrays",
     "write_record",
     "write_records",
+    "write_tensors",
     "write_text",
 ]

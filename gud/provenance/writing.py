@@ -14,9 +14,7 @@ from gud.errors import FULL
 
 if TYPE_CHECKING:
     import numpy as np
-
-_UMASK = os.umask(0)
-os.umask(_UMASK)
+    from torch import Tensor
 
 
 @contextmanager
@@ -43,8 +41,6 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         with naming(path):
             yield temporary
-            # Some writers (safetensors) keep their files from other users; take the usual mode.
-            temporary.chmod(0o666 & ~_UMASK)
             with open(temporary, "rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -64,6 +60,30 @@ def write_arrays(path: str | Path, **arrays: np.ndarray | np.generic) -> None:
 
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
+
+
+def write_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file.
+
+    Not by its own `save_file`, which leaves a file of unknown name behind when it is killed, and
+    whose errors do not tell a full disk.
+    """
+    from safetensors.torch import save
+
+    with atomic(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata))
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file; a `ValueError` if it is none."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
 
 
 def sha256(path: str | Path) -> str:

@@ -15,18 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from gud.config.leaves import differing
 from gud.errors import InputError
-from gud.provenance import atomic
+from gud.provenance import read_tensors, write_tensors
 from gud.training.lock import locked
 from gud.training.stopping import Stop
 
 KEPT = 2
-UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError)
+UNREADABLE = (OSError, KeyError, TypeError, ValueError)
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +75,7 @@ class Checkpoints:
         metadata["sha256"] = _digest(tensors, metadata)
         path = self.path(step)
         try:
-            with atomic(path) as temporary:
-                # Not `save_file`, which leaves a file of unknown name behind when killed.
-                temporary.write_bytes(save(tensors, metadata))
+            write_tensors(path, tensors, metadata)
         except OSError as error:
             left = self._paths()
             raise InputError(
@@ -177,9 +173,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _read(path: Path) -> Checkpoint:
-    with safe_open(path, "pt") as file:
-        metadata = dict(file.metadata())
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors, metadata = read_tensors(path)
     if metadata.pop("sha256") != _digest(tensors, metadata):
         raise ValueError("its sha256 does not match")
     return Checkpoint(int(metadata["step"]), tensors, json.loads(metadata["identity"]))

@@ -13,7 +13,6 @@ from gud.classifier import StateClassifier
 from gud.devices import send
 from gud.diffusion.representation import Statistics
 from gud.diffusion.schedules import Schedule
-from gud.training.loss import initial_state
 from gud.training.step import Batch, NetworkTraining
 
 
@@ -37,7 +36,7 @@ class ClassifierTraining(NetworkTraining[StateClassifier]):
 
     def objective(self, batch: Batch, schedule: Schedule) -> Float[Tensor, ""]:
         model, state = self.model, schedule(batch.t)
-        z0 = initial_state(model.representation.encode(batch.images), model.process.k)
+        z0 = model.initial(batch.images)
         z, _ = model.process.example(z0, state, batch.noise)
         found = model.log_probabilities(z, state)
         labels = send(self.labels[batch.index], self.device)

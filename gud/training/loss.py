@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gud.diffusion.processes import Draws, State
+from gud.diffusion.processes import Draws
 from gud.diffusion.schedules import Schedule
 from gud.model import Model
-
-
-def initial_state(components: Float[Tensor, "batch channels components"], k: int) -> State:
-    """z(0): the data as the first of the k numbers of every component's state, the others zero."""
-    z0 = components[:, None]
-    return torch.cat([z0, *[torch.zeros_like(z0)] * (k - 1)], dim=1)
 
 
 def denoising_loss(
@@ -42,6 +35,6 @@ def denoising_loss(
         The mean over the batch and all entries that the network predicts.
     """
     state = schedule(t)
-    z0 = initial_state(model.representation.encode(images), model.process.k)
+    z0 = model.initial(images)
     z, target = model.process.example(z0, state, noise)
     return model.predicted(model.eps(z, state) - target, state).square().mean()

@@ -39,7 +39,6 @@ from typing import Any, get_args
 
 import click
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
@@ -163,16 +162,9 @@ def train(
 
 
 def finish(training: NetworkTraining[Any], table: Path, out: Path, **record: Any) -> None:
-    """Write table, model and their records.
-
-    Raises:
-        InputError: if the model cannot be written; the checkpoints stay.
-    """
+    """Write table, model and their records; if that fails, the checkpoints stay."""
     training.history.write(table, training.settings.steps)
-    try:
-        training.averaged_model().save(out)
-    except SafetensorError as error:
-        raise InputError(f"model {out} cannot be written: {error}") from None
+    training.averaged_model().save(out)
     write_records(
         [table, out],
         settings=training.run.model_dump(mode="json"),

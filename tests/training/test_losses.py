@@ -5,8 +5,9 @@ from scipy.special import expit
 from sections import model_settings
 from training_runs import RUN
 
+from gud.diffusion.processes import OrnsteinUhlenbeck, PhaseSpaceLangevin
 from gud.model import Model
-from gud.training.loss import denoising_loss, initial_state
+from gud.training.loss import denoising_loss
 
 
 @pytest.mark.parametrize("prior", ["isotropic", "variance_matching"])
@@ -46,7 +47,7 @@ def test_the_loss_and_its_gradient_are_finite_where_the_rate_is_infinite():
 
 def test_further_numbers_of_the_initial_state_are_zero():
     components = torch.arange(24.0).view(2, 3, 4)
-    assert torch.equal(initial_state(components, 1), components[:, None])
-    state = initial_state(components, 2)
+    assert torch.equal(OrnsteinUhlenbeck().initial(components), components[:, None])
+    state = PhaseSpaceLangevin(Gamma=0.25, nu=4.25, kappa=0.04).initial(components)
     assert torch.equal(state[:, 0], components)
     assert torch.equal(state[:, 1], torch.zeros(2, 3, 4))

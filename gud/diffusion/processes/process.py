@@ -82,6 +82,11 @@ class Process(ABC):
         """beta, the time derivative of the clock; exactly 0 where the schedule is frozen."""
         return state.beta
 
+    def initial(self, components: Float[Tensor, "batch channels components"]) -> State:
+        """z(0): the data as the first of the k variables of every component, the others zero."""
+        z0 = components[:, None]
+        return torch.cat([z0, *[torch.zeros_like(z0)] * (self.k - 1)], dim=1)
+
     def perturb(self, z0: State, state: NoisingState, noise: State) -> State:
         """z(t) = transition z(0) + L noise with L the lower Cholesky factor of the covariance."""
         return apply(self.transition(state), z0) + apply(self.factor(state), noise)

@@ -32,7 +32,6 @@ from gud.evaluate.shards import Arrays
 from gud.model import Model, load
 from gud.provenance import write_text
 from gud.randomness import ImageStreams
-from gud.training.loss import initial_state
 
 
 def draw_classes(
@@ -79,8 +78,7 @@ def assigned(
         index: names the random stream of each image.
     """
     streams = ImageStreams(judge.device, seed, "judged", index)
-    data = dequantise(images.to(judge.device), streams)
-    z0 = initial_state(judge.representation.encode(data), judge.process.k)
+    z0 = judge.initial(dequantise(images, streams))
     start = torch.zeros(len(z0), dtype=torch.float64, device=judge.device)
     state = judge.schedule(**parameters)(start)
     z = judge.process.perturb(z0, state, streams.normal(judge.state_shape))

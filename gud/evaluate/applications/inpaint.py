@@ -28,7 +28,6 @@ from gud.evaluate.samples import draw_images
 from gud.evaluate.shards import Arrays
 from gud.model import Model, load
 from gud.randomness import ImageStreams, derive
-from gud.training.loss import initial_state
 
 TIMES = 65
 """At which the components are compared."""
@@ -88,8 +87,7 @@ def inpaint(
     mask = known_pixels(settings.known, images.shape[-1])
     part = part_of(model, schedule, mask)
     streams = ImageStreams(model.device, seed, "dequantise", index)
-    data = dequantise(images.to(model.device), streams)
-    known = part(initial_state(model.representation.encode(data), model.process.k))
+    known = part(model.initial(dequantise(images, streams)))
     found = []
     for key in range(settings.keys):
         drawn, _ = draw_images(

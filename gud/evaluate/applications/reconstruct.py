@@ -30,7 +30,6 @@ from gud.evaluate.applications.application import Application, command
 from gud.evaluate.shards import Arrays
 from gud.model import Model, load
 from gud.randomness import ImageStreams
-from gud.training.loss import initial_state
 
 
 def noise_from_start(
@@ -66,8 +65,7 @@ def reconstruct(
         index: names the random streams of each image; all keys start from the same noised image.
     """
     streams = functools.partial(ImageStreams, model.device, seed, images=index)
-    process, components = model.process, dequantise(images, streams("dequantise"))
-    z = initial_state(model.representation.encode(components), process.k)
+    process, z = model.process, model.initial(dequantise(images, streams("dequantise")))
     z, _ = draw_auxiliary(process, z, streams("auxiliary").normal(z.shape[1:]))
     noise = streams("noise").normal(z.shape[1:])
     z = noise_from_start(process, schedule, z, settings.time, noise)

@@ -208,9 +208,7 @@ class Row:
             image: phi in [-1, 1].
             noise: white, the same at all times; its components are U noise.
         """
-        from gud.training.loss import initial_state
-
-        start = initial_state(self.representation.encode(image[None]), process.k)
+        start = process.initial(self.representation.encode(image[None]))
         components = self.representation.basis.forward(noise)[None]
         data, grain = (z.expand(len(t), *z.shape[1:]) for z in (start, components))
         noised = process.perturb(data, self.schedule(t), grain)
