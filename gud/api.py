@@ -131,7 +131,7 @@ def build_model(
         ranges: of the family's parameters, for which the network is to be trained.
         gamma_denoise, gamma_noise: ends of the log-SNR (19); -3 for Figure 3, -7 elsewhere.
         time_power: p of s(t) (App. B); 0.5 for Figure 3, 1 elsewhere.
-        network_space, preconditioning: see `gud.model.Model.eps`.
+        network_space, preconditioning: see `gud.diffusion.preconditioning`.
         network: `ncsnpp` or `cross_attention`; by default the former.
         flip: whether mean and variances are also of the mirror images, as a training with `flip`
             sees them.

@@ -51,8 +51,7 @@ class StateClassifier(StateNetwork):
 
     def log_probabilities(self, z: State, state: NoisingState) -> Float[Tensor, "batch classes"]:
         """log p(class | z(t)), differentiable in the states."""
-        images, told = self.shown(z, state)
-        return torch.log_softmax(self.network(images, told.gamma.to(images)), 1)
+        return torch.log_softmax(self.output(self.see(z, state)), 1)
 
     def of_classes(self, wanted: Int64[Tensor, " batch"]) -> LogLikelihood:
         """log p(y | z(t)) of a class for each state, to be taken by `guided`."""

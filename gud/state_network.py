@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from gud.config.sections.model import ModelSettings
 from gud.config.sections.validation import validate
 from gud.diffusion.noising import NoisingState
-from gud.diffusion.processes import State, per_component
+from gud.diffusion.preconditioning import PRECONDITIONINGS, Seen
+from gud.diffusion.processes import State
 from gud.diffusion.representation import Representation, Statistics
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
@@ -36,6 +37,7 @@ class StateNetwork(nn.Module, ABC):
     Attributes:
         representation: images <-> components.
         process: what happens to a component as its clock runs.
+        preconditioning: what the network sees of a state.
         network: takes images and gamma.
         metadata: what else its file says of it.
     """
@@ -53,12 +55,12 @@ class StateNetwork(nn.Module, ABC):
             PRECISION,
         )
         self.process = settings.process.build()
+        self.preconditioning = PRECONDITIONINGS[settings.preconditioning](self.process)
 
     @property
     def channels(self) -> int:
-        """Of the images that `shown` gives."""
-        projected = self.settings.preconditioning == "gaussian"
-        return len(self.representation.statistics.mean) * (1 if projected else self.process.k)
+        """Of all images that the network sees of one state."""
+        return len(self.representation.statistics.mean) * self.preconditioning.images_in
 
     @property
     def state_shape(self) -> tuple[int, int, int]:
@@ -96,41 +98,19 @@ class StateNetwork(nn.Module, ABC):
         """z(0) of dequantised images in [-1, 1]."""
         return self.process.initial(self.representation.encode(images))
 
-    def shown(
-        self, z: State, state: NoisingState
-    ) -> tuple[Float[Tensor, "batch in_channels height width"], NoisingState]:
-        """The images x that `gud.model.Model.eps` shows its network, and the state it is told."""
-        if self.settings.preconditioning == "none":
-            return self.images(self.scale(state).to(z) * z), state
-        z, state = self.process.project(z, state)
-        gain, _, _ = self.gaussian(state)
-        return self.images(per_component(gain, z) * z), state
-
-    def scale(self, state: NoisingState) -> Float[Tensor, " components"]:
-        """w / sqrt(V), see `gud.model.Model.eps`."""
-        diffused, seen = self._deviations(state)
-        return seen / diffused
-
-    def gaussian(self, state: NoisingState) -> tuple[Tensor, Tensor, Tensor]:
-        """w cos theta / (s c), sin theta / s and cos theta, shape (batch, components)."""
-        diffused, seen = self._deviations(state)
-        s = state.variance(diffused.square()).sqrt()
-        cosine, sine = state.alpha * diffused / s, state.sigma / s
-        expected = seen * cosine
-        scale = expected.square().mean(1, keepdim=True).sqrt() * s
-        return expected / scale, sine / s, cosine
-
-    def images(self, components: State) -> Float[Tensor, "batch in_channels height width"]:
-        """Images U^T components, those of all numbers of a component side by side."""
-        return self.representation.basis.inverse(components).flatten(1, 2)
-
-    def _deviations(self, state: NoisingState) -> tuple[Tensor, Tensor]:
-        """sqrt(V), and the standard deviations w where the network sees."""
-        representation = self.representation
-        diffused = representation.log_variance.to(state.gamma).mul(0.5).exp()
+    def see(self, z: State, state: NoisingState) -> Seen:
+        """What the network sees of a state."""
+        representation, precision = self.representation, state.gamma
+        diffused = representation.log_variance.to(precision).mul(0.5).exp()
+        seen = torch.ones_like(diffused)
         if self.settings.network_space == "image":
-            return diffused, representation.log_sigma.to(state.gamma).mul(0.5).exp()
-        return diffused, torch.ones_like(diffused)
+            seen = representation.log_sigma.to(precision).mul(0.5).exp()
+        return self.preconditioning.see(z, state, diffused, seen)
+
+    def output(self, seen: Seen) -> Tensor:
+        """The network's output for what it sees."""
+        images = self.representation.basis.inverse(seen.components).flatten(1, 2)
+        return self.network(images, seen.state.gamma.to(images))
 
     def save(self, path: str | Path) -> None:
         """Write weights, statistics and settings to one safetensors file."""

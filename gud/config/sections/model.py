@@ -17,7 +17,7 @@ class ModelSettings(Section):
     """Everything that determines a trained model but its data.
 
     `network_space`: where the network sees and predicts: original images or whitened ones,
-    whichever the prior. `preconditioning`: what surrounds it. See `gud.model.Model.eps`.
+    whichever the prior. `preconditioning`: what surrounds it. See `gud.diffusion.preconditioning`.
     """
 
     basis: BasisSettings
