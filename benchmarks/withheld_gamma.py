@@ -44,11 +44,11 @@ from gud.data.statistics import fit
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.representation import Statistics
 from gud.errors import InputError
+from gud.evaluate.uncertainty import standard_error
 from gud.model import Model
 from gud.progress import progress
 from gud.provenance import atomic, write_record
 from gud.randomness import Stream
-from gud.report.points import standard_error
 from gud.training.batches import batch_indices
 from gud.training.loss import denoising_loss
 from gud.training.step import Training

@@ -19,7 +19,7 @@ from gud.config.paths import quality_folder
 from gud.config.sections.points import point_name
 from gud.errors import InputError
 from gud.provenance import Record
-from gud.report.points import parameters_of
+from gud.report.parameters import parameters_of
 from gud.report.reading import read_table
 
 PRIORS = {"isotropic": False, "variance_matching": True, "matching": True}

@@ -37,9 +37,9 @@ from gud.diffusion.dequantisation import (
 from gud.diffusion.likelihood import bits_per_dim
 from gud.diffusion.representation import Representation
 from gud.evaluate.likelihood import choose_images
+from gud.evaluate.uncertainty import standard_error
 from gud.provenance import write_record, write_text
 from gud.randomness import Stream
-from gud.report.uncertainty import standard_error
 
 LARGEST = 4096
 """Dimensions of an image up to which the full covariance is fitted: CIFAR-10 has 3,072."""

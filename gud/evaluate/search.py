@@ -29,11 +29,11 @@ from gud.diffusion.likelihood import bits_per_dim, variational_bound
 from gud.diffusion.schedules import Free, Region, Schedule, region
 from gud.errors import InputError
 from gud.evaluate.likelihood import image_bound
+from gud.evaluate.uncertainty import standard_error
 from gud.model import Model, load
 from gud.progress import progress
 from gud.provenance import write_record
 from gud.randomness import Stream, derive
-from gud.report.uncertainty import standard_error
 
 log = logging.getLogger(__name__)
 

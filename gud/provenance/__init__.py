@@ -5,6 +5,7 @@ their records, resolved settings, seed, the command that repeats it, versions of
 device and wall time. `gud audit x.npz` follows the chain.
 """
 
+from gud.provenance.checked import checked_record, inputs_of, record_of
 from gud.provenance.command import commanded
 from gud.provenance.record import (
     FORMAT,
@@ -38,15 +39,18 @@ __all__ = [
     "Record",
     "as_record",
     "atomic",
+    "checked_record",
     "code_version",
     "commanded",
     "files_of",
     "input_names",
+    "inputs_of",
     "naming",
     "package_versions",
     "read_record",
     "read_tensors",
     "record_digest",
+    "record_of",
     "record_path",
     "sha256",
     "write_arrays",

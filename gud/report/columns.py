@@ -6,13 +6,15 @@ import math
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
+
 from gud.config.jobs import Trained
 from gud.config.sections.processes import process_of
-from gud.provenance import Record
+from gud.evaluate.points import LikelihoodPoint
+from gud.evaluate.uncertainty import probe_standard_error, standard_error
+from gud.provenance import Record, checked_record
 from gud.report.differences import DIFFERENCE_COLUMNS, Columns
-from gud.report.points import LikelihoodPoint, checked_record
 from gud.report.reading import MeasuredQuality, read_scale
-from gud.report.uncertainty import probe_standard_error, standard_error
 
 T = TypeVar("T")
 MADE_COLUMNS: tuple[str, ...] = (
@@ -74,7 +76,12 @@ QUALITY_COLUMNS: tuple[str, ...] = (
 )
 SAMPLER_COLUMNS = ("samples", "sampler_grid", "sampler_tolerance")
 """Where there are samples by several samplers: their quantity, which names their folder."""
-SCALE = ("gaussian_independent", "gaussian", "png", "webp")
+SCALE = {
+    "gaussian_independent": "independent Gaussian components",
+    "gaussian": "Gaussian of full covariance",
+    "png": "PNG",
+    "webp": "lossless WebP",
+}
 """Models of `gud.evaluate.scale`, whose bits/dim stand beside every likelihood."""
 SCALE_COLUMNS = tuple(f"scale_{name}{end}" for name in SCALE for end in ("", "_stderr"))
 BESIDE = ("kid", "kid_stderr", "precision", "recall", "kid_images")
@@ -89,6 +96,17 @@ COUNTS = {
     "sampler_steps",
     "sampler_evaluations",
 }
+
+
+def scale_note(points: pd.DataFrame) -> str:
+    """What simple models need for the same test images, in bits/dim; empty if a table has none."""
+    columns = {name: points.get(f"scale_{key}") for key, name in SCALE.items()}
+    parts = [
+        f"{name} {' or '.join(f'{value:.2f}' for value in sorted(set(column.dropna())))}"
+        for name, column in columns.items()
+        if column is not None and column.notna().any()
+    ]
+    return f"For scale, in bits/dim on the same images: {', '.join(parts)}." if parts else ""
 
 
 def made_columns(experiment: str, trained: Trained) -> Columns:

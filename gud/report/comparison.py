@@ -21,7 +21,7 @@ from gud.provenance import write_record, write_text
 from gud.report.differences import Columns
 from gud.report.markdown import embed, markdown_table, read_page
 from gud.report.origins import Origin, origins
-from gud.report.points import parameters_of
+from gud.report.parameters import parameters_of
 from gud.report.published import Measure, Published, Quantities, load_published
 from gud.report.reading import read_table
 

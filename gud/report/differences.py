@@ -6,14 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 
 from gud.config.jobs import Trained
+from gud.config.sections.schedules import standard_parameters
 from gud.config.sections.section import Parameters
 from gud.errors import InputError
-from gud.report.points import (
-    LikelihoodPoint,
-    difference_factor,
-    paired_difference,
-    standard_parameters,
-)
+from gud.evaluate.points import LikelihoodPoint, difference_factor, paired_difference
 
 FACTORS = ("prior", "network_space", "preconditioning")
 """Settings of a model by which tables compare experiments."""

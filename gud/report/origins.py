@@ -14,8 +14,7 @@ from gud.config.paths import HISTORY
 from gud.config.sections.section import Positive, Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
-from gud.provenance import Record
-from gud.report.points import checked_record, inputs_of
+from gud.provenance import Record, checked_record, inputs_of
 
 MADE_FROM = (".npz", ".safetensors")
 """Files of arrays and models."""

@@ -11,7 +11,7 @@ from gud.config.reading import read_yaml
 from gud.config.sections.section import Name, Parameters, Positive, Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
-from gud.report.points import parameters_of
+from gud.report.parameters import parameters_of
 
 
 class Measure(Section):

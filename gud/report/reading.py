@@ -15,9 +15,9 @@ from pydantic import ConfigDict, Field
 from gud.config.sections.section import Positive, Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
-from gud.provenance import Record
+from gud.provenance import Record, checked_record, record_of
 from gud.report.differences import DIFFERENCE_COLUMNS
-from gud.report.points import PARAMETER_NAMES, checked_record, record_of
+from gud.report.parameters import PARAMETER_NAMES
 
 NEEDED = ("experiment", "nll_bits_per_dim", "nll_minus_standard_stderr")
 NUMBERS = (

@@ -11,8 +11,9 @@ import pandas as pd
 
 from gud.cli import File, NamedPreset, out_option, preset_option
 from gud.provenance import write_record, write_text
+from gud.report.columns import scale_note
 from gud.report.markdown import markdown_table
-from gud.report.points import is_standard, parameters_of, scale_note
+from gud.report.parameters import is_standard, parameters_of
 from gud.report.reading import read_table
 
 SHOWN = (

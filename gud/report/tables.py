@@ -13,7 +13,9 @@ import pandas as pd
 from gud.cli import File, out_option
 from gud.config.jobs import Trained
 from gud.config.sections.points import point_name
+from gud.config.sections.schedules import standard_parameters
 from gud.errors import InputError
+from gud.evaluate.points import LikelihoodPoint, read_likelihood
 from gud.provenance import Record, write_record, write_text
 from gud.report.columns import (
     COUNTS,
@@ -35,12 +37,7 @@ from gud.report.differences import (
     key_of,
     reference_differences,
 )
-from gud.report.points import (
-    PARAMETER_NAMES,
-    LikelihoodPoint,
-    read_likelihood,
-    standard_parameters,
-)
+from gud.report.parameters import PARAMETER_NAMES
 from gud.report.reading import read_sampled_quality
 
 MEASURED = {

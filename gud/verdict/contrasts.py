@@ -157,7 +157,7 @@ def image_deviations(
 ) -> Float[np.ndarray, " regions"]:
     """Deviations of a mean over images by regions: sqrt(G / (G - 1)) sum_g (x - xbar) / n.
 
-    The root of their sum of squares is `gud.report.uncertainty.standard_error`.
+    The root of their sum of squares is `gud.evaluate.uncertainty.standard_error`.
     """
     _, number, counts = np.unique(region, return_inverse=True, return_counts=True)
     sums = np.bincount(number, values - values.mean(), len(counts))

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gud.data.arrays import load_arrays
-from gud.provenance import Record
-from gud.report.points import checked_record
+from gud.provenance import Record, checked_record
 from gud.verdict.contrasts import image_deviations
 from gud.verdict.numbers import Labels, Number, Units, digest_of, labels_of
 

@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from gud.config.leaves import leaves
 from gud.errors import InputError
-from gud.provenance import Record
-from gud.report.points import checked_record, inputs_of, read_likelihood, record_of
+from gud.evaluate.points import read_likelihood
+from gud.provenance import Record, checked_record, inputs_of, record_of
 from gud.report.reading import read_sampled_quality, read_table
 from gud.verdict.contrasts import (
     Numbers,

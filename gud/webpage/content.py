@@ -23,7 +23,7 @@ from gud.config.sections.points import point_name
 from gud.errors import InputError
 from gud.provenance import Record, files_of
 from gud.provenance.places import path_of
-from gud.report.points import parameters_of
+from gud.report.parameters import parameters_of
 from gud.verdict.page import SUMMARY, summary_cells
 from gud.webpage.graph import Graph
 from gud.webpage.tex import without_tex

@@ -15,7 +15,7 @@ from gud.evaluate.requests.allocation import Contrast, allocate, variances
 from gud.evaluate.requests.pilot import plan_request
 from gud.evaluate.requests.run import compute_request, run_request
 from gud.evaluate.shards import Shards, compute_shards
-from gud.report.uncertainty import estimates
+from gud.evaluate.uncertainty import estimates
 
 SETTINGS = {
     "images": 4096,

@@ -9,9 +9,9 @@ from gud.config.jobs import Evaluation
 from gud.config.sections.evaluation import Likelihood, Sampling
 from gud.config.sections.points import parameters_of_point
 from gud.evaluate.join import join
+from gud.evaluate.points import read_likelihood
 from gud.evaluate.run import evaluator, run_job
 from gud.evaluate.shards import Shards
-from gud.report.points import read_likelihood
 
 PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
 PROCESSES = {

@@ -7,11 +7,11 @@ import torch
 
 from gud.config.figures import Labels
 from gud.diffusion.schedules import column_schedule
+from gud.evaluate.points import LikelihoodPoint
 from gud.figures.pictures.course import draw_course
 from gud.figures.pictures.likelihoods import draw_likelihoods
 from gud.figures.pictures.samples import GAP, SHOWN, draw_samples
 from gud.figures.pictures.steps import draw_steps, times_of
-from gud.report.points import LikelihoodPoint
 
 LABELS = Labels(dataset="Tissue", stand_in="embedded data", basis={"name": "pca"})
 

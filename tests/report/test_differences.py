@@ -11,9 +11,9 @@ from gud.audit.verify import judge, running
 from gud.cli import NamedPreset
 from gud.config.preset import load_preset
 from gud.errors import InputError
+from gud.evaluate.points import paired_difference, read_likelihood
 from gud.provenance import read_record
 from gud.report import tables
-from gud.report.points import paired_difference, read_likelihood
 
 
 def test_differences_are_paired_over_the_same_images(points):

@@ -14,9 +14,9 @@ from presets import ROOT
 from gud.config.jobs import trained
 from gud.config.preset import load_preset
 from gud.errors import InputError
+from gud.evaluate.points import read_likelihood
+from gud.evaluate.uncertainty import standard_error
 from gud.provenance import read_record, sha256, write_record
-from gud.report.points import read_likelihood
-from gud.report.uncertainty import standard_error
 from gud.verdict import contrasts
 from gud.verdict.claims import CLAIMS, load_claims
 from gud.verdict.findings import judge

@@ -26,13 +26,13 @@ from gud.data import datasets
 from gud.data.arrays import FINER, NOT_NPZ, Arrays
 from gud.errors import InputError
 from gud.evaluate.likelihood import choose_images
+from gud.evaluate.points import read_likelihood
 from gud.evaluate.quality.measure import measure_quality
 from gud.evaluate.samples import variance_error
 from gud.evaluate.scale import measure_scale
 from gud.evaluate.shards import digest, fingerprint, joined
 from gud.model import load
 from gud.provenance.places import path_of
-from gud.report.points import read_likelihood
 
 POINT = rf"(?P<point>{paths.POINT})"
 SAMPLER = rf"(?:{paths.SAMPLER})?"

@@ -65,7 +65,7 @@ class Likelihood(Section):
 
     Args:
         steps: equal ones of `rk4` (on each piece of a schedule) or `adams`; null for adaptive ones.
-        finer: corrects the means; see `gud.report.uncertainty.corrected`.
+        finer: corrects the means; see `gud.evaluate.uncertainty.corrected`.
         also: estimates beside that of the ODE: `noised`, from the ODE started with the noise of
             t = 0, and `bound`, the variational bound.
         bound_times: network evaluations for each of the `BOUND_REPLICATES` of the bound.

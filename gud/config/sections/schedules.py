@@ -5,6 +5,7 @@ A section here stands beside the function of its name in `gud.diffusion.schedule
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -171,3 +172,9 @@ ScheduleSettings = Annotated[
     Field(discriminator="name"),
 ]
 FAMILIES: tuple[type[ScheduleFamily], ...] = get_args(get_args(ScheduleSettings)[0])
+
+
+def standard_parameters(names: Iterable[str]) -> Parameters | None:
+    """Where the schedule family with these parameters is standard diffusion; None if none has."""
+    wanted = set(names)
+    return next((one.standard for one in FAMILIES if one.standard.keys() == wanted), None)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
 from gud.errors import InputError
-from gud.report.uncertainty import standard_error
+from gud.evaluate.uncertainty import standard_error
 
 Images = Shaped[np.ndarray, "strips channels height width"]
 RealImages = Shaped[np.ndarray, "images channels rows columns"]

@@ -13,12 +13,12 @@ from jaxtyping import Float, Int64
 from gud.config.jobs import Evaluation
 from gud.config.sections.evaluation import PILOT_IMAGES, Finer, Likelihood
 from gud.config.sections.points import point_name
+from gud.config.sections.schedules import standard_parameters
 from gud.errors import InputError
 from gud.evaluate.requests.allocation import Contrast, Errors, allocate, variances
 from gud.evaluate.shards import Evaluate
+from gud.evaluate.uncertainty import standard_error
 from gud.progress import progress
-from gud.report.points import standard_parameters
-from gud.report.uncertainty import standard_error
 
 log = logging.getLogger(__name__)
 

@@ -26,14 +26,14 @@ from gud.devices import resolve_device
 from gud.errors import InputError
 from gud.evaluate.join import join
 from gud.evaluate.likelihood import likelihood_of_batches
+from gud.evaluate.points import read_likelihood
 from gud.evaluate.receipts import write_receipt
 from gud.evaluate.requests.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
+from gud.evaluate.uncertainty import estimates
 from gud.model import Model, load
 from gud.planning.costs import count
 from gud.provenance import write_record, write_text
-from gud.report.points import read_likelihood
-from gud.report.uncertainty import estimates
 
 log = logging.getLogger(__name__)
 

@@ -56,7 +56,7 @@ class Processes(TableFigureSection):
         from gud.figures.drawing.curves import error_bars, process_name
         from gud.figures.drawing.notes import rows_of
         from gud.figures.drawing.style import A_LABEL, COLUMN_WIDTH, OKABE_ITO, WIDTH, small_print
-        from gud.report.points import is_standard
+        from gud.report.parameters import is_standard
 
         if missing := [name for name in ("process", "Gamma", "matching") if name not in source]:
             raise InputError(f"the table has no column {missing[0]}: make it again")

@@ -40,7 +40,7 @@ class Wavelets(TableFigureSection):
 
         from gud.figures.drawing.notes import evaluated_rows, highest_note
         from gud.figures.drawing.style import COLUMN_WIDTH, NLL_LABEL, small_print
-        from gud.report.points import is_standard
+        from gud.report.parameters import is_standard
 
         points = evaluated_rows(source, self.experiment, "ab")
         grid = points.pivot(index="b", columns="a", values="nll_bits_per_dim").sort_index()

@@ -62,7 +62,7 @@ class Figure3(TableFigureSection):
 
         from gud.figures.drawing.curves import choices_note, curves_of, points_of
         from gud.figures.drawing.style import A_LABEL, NLL_LABEL, WIDTH, small_print
-        from gud.report.points import scale_note
+        from gud.report.columns import scale_note
 
         shown = points_of(source, self.experiments)
         curves = curves_of(shown, "experiment")

@@ -79,7 +79,7 @@ class Figure5(TableFigureSection):
         from gud.figures.drawing.cells import coordinates, draw_box, value_range, within
         from gud.figures.drawing.notes import evaluated_rows
         from gud.figures.drawing.style import NLL_LABEL, WIDTH, small_print
-        from gud.report.points import is_standard
+        from gud.report.parameters import is_standard
 
         found = evaluated_rows(source, self.experiment, AXES)
         span = {name: value_range(found[name]) for name in AXES}

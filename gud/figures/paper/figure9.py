@@ -141,7 +141,7 @@ class _Drawn(Section):
 def load_samples(path: Path) -> Samples:
     """Samples and, from their record, the method, a, experiment and seed."""
     from gud.data.arrays import load_arrays
-    from gud.report.points import checked_record
+    from gud.provenance import checked_record
 
     images = load_arrays(path, {"images": "8 count 3 height width"})["images"]
     drawn = validate(_Drawn, checked_record(path)["settings"], f"the record of {path}")

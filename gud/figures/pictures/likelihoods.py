@@ -15,6 +15,7 @@ from gud.cli import File, NamedPreset, PictureFile, experiment_option
 from gud.config.figures import Labels
 from gud.config.jobs import experiment_labels
 from gud.config.sections.points import parameters_of_point
+from gud.evaluate.points import LikelihoodPoint, read_likelihood
 from gud.figures.drawing.style import (
     GREY,
     NLL_LABEL,
@@ -24,7 +25,6 @@ from gud.figures.drawing.style import (
     style,
     write_figure,
 )
-from gud.report.points import LikelihoodPoint, read_likelihood
 
 BINS = 24
 ROW, MOST = 0.15, 8.0

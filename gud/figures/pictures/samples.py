@@ -18,7 +18,7 @@ from gud.config.sections.points import parameters_of_point
 from gud.data.arrays import load_arrays
 from gud.figures.drawing.images import picture
 from gud.figures.drawing.style import WIDTH, small_print, style, write_figure
-from gud.report.points import checked_record
+from gud.provenance import checked_record
 
 SHOWN = 16
 GAP = 1

@@ -1,65 +1,19 @@
-"""Artefacts of single points: the likelihood with its errors, and records that fit their files."""
+"""The likelihood artefact of one point, with its errors."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int64
 
 from gud.config.jobs import Trained
-from gud.config.sections.schedules import FAMILIES
-from gud.config.sections.section import Parameters
 from gud.data.arrays import FINER, load_arrays
-from gud.errors import InputError
-from gud.provenance import Record, read_record, sha256
-from gud.report.uncertainty import band_factor, estimates, standard_error
-
-PARAMETER_NAMES = tuple(sorted({name for family in FAMILIES for name in family.domains}))
-"""All schedule parameters, in the order of a table's columns."""
-
-
-def parameters_of(row: Mapping[str, Any] | pd.Series) -> Parameters:
-    """The schedule parameters in a row of a table; those of other families are absent or NaN."""
-    names = (name for name in PARAMETER_NAMES if name in row and not pd.isna(row[name]))
-    return {name: float(row[name]) for name in names}
-
-
-def standard_parameters(names: Iterable[str]) -> Parameters | None:
-    """Where the schedule family with these parameters is standard diffusion; None if none has."""
-    wanted = set(names)
-    return next((one.standard for one in FAMILIES if one.standard.keys() == wanted), None)
-
-
-def is_standard(points: pd.DataFrame) -> pd.Series:
-    """Which rows of a table are standard diffusion."""
-    found = [parameters_of(row) for _, row in points.iterrows()]
-    return pd.Series([p == standard_parameters(p) for p in found], points.index, dtype=bool)
-
-
-SCALE_NAMES = {
-    "gaussian_independent": "independent Gaussian components",
-    "gaussian": "Gaussian of full covariance",
-    "png": "PNG",
-    "webp": "lossless WebP",
-}
-
-
-def scale_note(points: pd.DataFrame) -> str:
-    """What simple models need for the same test images, in bits/dim; empty if a table has none."""
-    columns = {name: points.get(f"scale_{key}") for key, name in SCALE_NAMES.items()}
-    parts = [
-        f"{name} {' or '.join(f'{value:.2f}' for value in sorted(set(column.dropna())))}"
-        for name, column in columns.items()
-        if column is not None and column.notna().any()
-    ]
-    return f"For scale, in bits/dim on the same images: {', '.join(parts)}." if parts else ""
+from gud.evaluate.uncertainty import band_factor, estimates, standard_error
+from gud.provenance import Record, checked_record
 
 
 @dataclass(frozen=True)
@@ -162,39 +116,3 @@ def read_likelihood(path: Path) -> LikelihoodPoint:
         {name: estimates(arrays, array) for name, array in further.items()},
         arrays["bits_per_dim"],
     )
-
-
-def checked_record(path: Path) -> Record:
-    """The record of an artefact whose present content it describes."""
-    record = record_of(path)
-    if record.get("sha256") != sha256(path):
-        raise InputError(f"{path} has changed since {path}.json was written: make it again")
-    return record
-
-
-def inputs_of(
-    path: Path, record: Record, suffixes: tuple[str, ...]
-) -> Iterator[tuple[Path, Record]]:
-    """The inputs of an artefact with some suffixes, and their records, if they are what they were.
-
-    Args:
-        record: of the artefact.
-    """
-    for name, digest in record["inputs"].items():
-        if not name.endswith(suffixes):
-            continue
-        file = Path(os.path.normpath(path.parent / name))
-        found = record_of(file)
-        if found["sha256"] != digest:
-            raise InputError(
-                f"{file} was made anew after {path} was made from it: make {path} again"
-            )
-        yield file, found
-
-
-def record_of(path: Path) -> Record:
-    """The record beside an artefact."""
-    try:
-        return read_record(path)
-    except OSError:
-        raise InputError(f"{path} has no record {path}.json, which must lie beside it") from None

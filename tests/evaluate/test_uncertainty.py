@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gud.report.uncertainty import band_factor, corrected, standard_error
+from gud.evaluate.uncertainty import band_factor, corrected, standard_error
 
 POINTS = 9
 TRUTH = 3.6 + np.r_[0, 0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3]
