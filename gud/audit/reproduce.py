@@ -31,6 +31,7 @@ from gud.cli import File
 from gud.config.leaves import leaves
 from gud.data.arrays import NOT_NPZ
 from gud.errors import InputError
+from gud.report.markdown import markdown_table
 
 CLOCK = ("seconds", "images_per_second", "hours")
 """Endings of columns and keys that a clock fills."""
@@ -190,7 +191,7 @@ def promises(outcomes: Sequence[Outcome]) -> str:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Markdown: promise and outcome for each kind of artefact."""
-    lines = [f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)]
+    rows = []
     for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.kind == kind]
         cells = [
@@ -201,8 +202,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
             sum(outcome.missing == "first" for outcome in mine),
             "kept" if all(outcome.kept for outcome in mine) else "BROKEN",
         ]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+        rows.append([str(cell) for cell in cells])
+    return markdown_table(COLUMNS, rows)
 
 
 @click.command()
@@ -221,5 +222,5 @@ def main(first: Path, second: Path, part: bool) -> int:
     for outcome in outcomes:
         if outcome.difference and not (part and outcome.missing == "second"):
             print(outcome)
-    print(table(outcomes))
+    print(table(outcomes), end="")
     return 0 if all(outcome.kept for outcome in outcomes) else 2

@@ -171,9 +171,12 @@ def training_job(preset: Preset, name: str) -> TrainingJob:
         raise InputError(
             f"experiment {name} trains no network: it takes that of {experiment.weights_of}"
         )
-    model = ModelSettings(**{key: getattr(experiment, key) for key in ModelSettings.model_fields})
-    training = experiment.training
-    return TrainingJob(experiment=name, model=model, training=training, seed=experiment.seed)
+    return TrainingJob(
+        experiment=name,
+        model=experiment.model(),
+        training=experiment.training,
+        seed=experiment.seed,
+    )
 
 
 def search_job(preset: Preset, name: str) -> SearchJob:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 
@@ -16,11 +15,8 @@ def leaves(tree: Any, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def differing(one: Any, other: Any) -> list[tuple[str, str, str]]:
-    """The dotted keys under which two hold different values, with the JSON of each."""
+def differing(one: Any, other: Any) -> dict[str, tuple[Any, Any]]:
+    """The values of two nested settings by the dotted keys under which they differ."""
     found, wanted = leaves(one), leaves(other)
-    return [
-        (key, json.dumps(found.get(key)), json.dumps(wanted.get(key)))
-        for key in sorted(found.keys() | wanted.keys())
-        if found.get(key) != wanted.get(key)
-    ]
+    both = {key: (found.get(key), wanted.get(key)) for key in found | wanted}
+    return {key: (here, there) for key, (here, there) in both.items() if here != there}

@@ -115,7 +115,8 @@ class Checkpoints:
 
     def _check(self, path: Path, identity: Mapping[str, object]) -> None:
         differences = [
-            f"{key} = {then} (now {now})" for key, then, now in differing(identity, self.identity)
+            f"{key} = {json.dumps(then)} (now {json.dumps(now)})"
+            for key, (then, now) in sorted(differing(identity, self.identity).items())
         ]
         if differences:
             raise InputError(

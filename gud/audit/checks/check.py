@@ -223,7 +223,7 @@ def of_job(artefact: Artefact, job: Callable[..., Section], *names: str) -> Chec
 def prescribed(settings: Any, asked: Any, what: str = "preset") -> Check:
     """Whether settings are those that the preset now asks for; names the keys that are not."""
     changed = ", ".join(
-        f"{key} = {now}, made with {then}"
-        for key, then, now in differing(settings, json.loads(json.dumps(asked)))
+        f"{key} = {json.dumps(now)}, made with {json.dumps(then)}"
+        for key, (then, now) in differing(settings, json.loads(json.dumps(asked))).items()
     )
     return Check(f"its settings are those of the {what}", not changed, changed, stale=True)

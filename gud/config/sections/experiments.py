@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypedDict
 
+from gud.config.leaves import differing
 from gud.config.sections.data import Data, image_size
 from gud.config.sections.evaluation import Likelihood, PathSearch, Quality, Sampling
 from gud.config.sections.model import ModelSettings, TrainingSettings
@@ -134,7 +135,7 @@ def weights_faults(name: str, experiments: Mapping[str, Experiment]) -> Iterator
     if isinstance(experiment.schedule, FreePath):
         # The network knows gamma and not the schedule, but where it is trained.
         del one["model"]["schedule"], two["model"]["schedule"]
-    for key, here, there in differing(one, two):
+    for key, (here, there) in differing(one, two).items():
         yield (
             where,
             f"= {experiment.weights_of} has another network than this experiment describes: "
@@ -174,16 +175,6 @@ def _search_faults(experiment: Experiment) -> Iterator[Fault]:
         yield ("weights_of",), "is missing: schedule free lies where another's network is trained"
     if experiment.process.k != 1:
         yield ("process",), f"has k = {experiment.process.k}, but schedule free needs k = 1"
-
-
-def differing(one: Any, other: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """The dotted keys of what differs between two nested settings, with both values."""
-    if not (isinstance(one, dict) and isinstance(other, dict)):
-        if one != other:
-            yield prefix.removesuffix("."), one, other
-        return
-    for key in dict.fromkeys((*one, *other)):
-        yield from differing(one.get(key), other.get(key), f"{prefix}{key}.")
 
 
 def _ramp_faults(experiment: Experiment) -> Iterator[Fault]:

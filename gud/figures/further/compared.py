@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gud.config.figures import TableSection
-from gud.config.sections.experiments import Experiment, differing
+from gud.config.leaves import differing
+from gud.config.sections.experiments import Experiment
 from gud.config.sections.section import Name
 from gud.config.sections.validation import Fault
 
@@ -43,7 +44,7 @@ class Compared(TableSection):
             if name == reference:
                 yield here, f"= {reference} is no other experiment"
             own_settings, other_settings = _evaluated(groups[name]), _evaluated(groups[reference])
-            for key, own, other in differing(own_settings, other_settings):
+            for key, (own, other) in differing(own_settings, other_settings).items():
                 yield (
                     here,
                     f"= {reference} cannot be compared image by image: its {key} is "
