@@ -60,7 +60,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--log", type=click.Path(path_type=Path), help="Also write what is said to this file."
+    "--log", type=click.Path(path_type=Path), help="Also write log messages to this file."
 )
 def gud(log: Path | None) -> None:
     """Generation with Unified Diffusion: the experiments of arXiv 2410.02667, and their audit."""
@@ -191,7 +191,7 @@ class PresetFile(click.ParamType):
         if isinstance(value, NamedPreset):
             return value
         named = Path("config") / f"{value}.yaml"
-        file = named if not Path(value).exists() and named.exists() else Path(value)
+        file = named if not Path(value).is_file() and named.is_file() else Path(value)
         return NamedPreset(file, load_preset(file))
 
 
@@ -231,18 +231,20 @@ def preset_argument() -> Decorator:
 
 def preset_option() -> Decorator:
     return click.option(
-        "--preset", type=PresetFile(), required=True, help="Its file, or its name in config/."
+        "--preset", type=PresetFile(), required=True, help="Preset file, or its name in config/."
     )
 
 
 def experiment_option() -> Decorator:
     """The options --preset and --experiment."""
-    named = click.option("--experiment", required=True, help="Its name in the preset.")
+    named = click.option("--experiment", required=True, help="Name of the experiment.")
     return lambda function: preset_option()(named(function))
 
 
 def point_option() -> Decorator:
-    return click.option("--point", required=True, help="Of the schedule family, e.g. a=1_r=0.")
+    return click.option(
+        "--point", required=True, help="Point of the schedule family, e.g. a=1_r=0."
+    )
 
 
 def input_option(name: str, help: str, required: bool = True) -> Decorator:

@@ -1,4 +1,4 @@
-"""What `gud` can be told to do: what a person calls, then the steps that the workflow calls.
+"""What `gud` can do: what people call, the steps that the workflow calls, and pictures.
 
 Every command is a function of the room that does its work, imported when it is called.
 """
@@ -6,14 +6,14 @@ Every command is a function of the room that does its work, imported when it is 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "For people": {
         "audit": ("gud.audit.chain", "Follow an artefact to everything it was made from."),
-        "trace": ("gud.audit.trace", "Tell how an artefact or a row of a table came about."),
+        "trace": ("gud.audit.trace", "Show where an artefact or a row of a table comes from."),
         "verify": ("gud.audit.verify", "Check every artefact of a preset."),
         "publish": ("gud.audit.publish", "Copy artefacts with the records of their ancestors."),
         "crate": ("gud.audit.crate", "Write a preset with its provenance as an RO-Crate."),
         "compare": ("gud.audit.reproduce", "Compare two runs of a preset, artefact by artefact."),
         "report": ("gud.webpage.report", "Write one page of a preset, with all its checks."),
-        "watch": ("gud.planning.watch", "Show how far a preset is, from its files alone."),
-        "bill": ("gud.planning.bill", "Count what a preset will cost before it runs."),
+        "watch": ("gud.planning.watch", "Show how far a preset has got, from its files alone."),
+        "bill": ("gud.planning.bill", "Estimate what a preset will cost before it runs."),
         "evaluate-to": (
             "gud.evaluate.requests.run",
             "Evaluate likelihoods to a requested error.",
@@ -23,25 +23,21 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Steps of the workflow": {
         "download": ("gud.data.download", "Fetch a file and check its sha256."),
         "dataset": ("gud.data.datasets", "Make a data set of 8-bit images."),
-        "centre": ("gud.figures.pictures.centring", "Remove the mean, check the dequantisation."),
+        "centre": (
+            "gud.figures.pictures.centring",
+            "Compute the mean image and check the dequantisation.",
+        ),
         "statistics": ("gud.data.statistics", "Fit mean, basis and variances."),
         "spectrum": ("gud.figures.pictures.spectrum", "Show variances and components of a basis."),
         "train": ("gud.training.run", "Train the network of an experiment."),
-        "course": ("gud.figures.pictures.course", "Show the course of a training."),
-        "search": ("gud.evaluate.search", "Find a path of one's own, on training images."),
+        "search": ("gud.evaluate.search", "Find a custom path on training images."),
         "evaluate": ("gud.evaluate.run", "Compute likelihoods or samples in shards."),
         "join": ("gud.evaluate.join", "Join the shards of one point."),
-        "likelihoods": (
-            "gud.figures.pictures.likelihoods",
-            "Show the likelihoods of an experiment image by image.",
-        ),
-        "steps": ("gud.figures.pictures.steps", "Show where the ODE of likelihoods steps."),
-        "samples": ("gud.figures.pictures.samples", "Show the first samples of an experiment."),
         "quality": ("gud.evaluate.quality.measure", "Measure the quality of samples."),
-        "scale": ("gud.evaluate.scale", "Measure what Gaussians, PNG and WebP need."),
+        "scale": ("gud.evaluate.scale", "Measure how many bits Gaussians, PNG and WebP need."),
         "extend": (
             "gud.evaluate.applications.extend",
-            "Draw strips of image of any length (Figure 7).",
+            "Draw image strips of any length (Figure 7).",
         ),
         "reconstruct": (
             "gud.evaluate.applications.reconstruct",
@@ -53,12 +49,18 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "inpaint": (
             "gud.evaluate.applications.inpaint",
-            "Complete images of which a part is given.",
+            "Complete images from a given part.",
         ),
         "table": ("gud.report.tables", "Write the table behind a figure."),
         "figure": ("gud.figures.drawing.draw", "Draw a figure."),
-        "comparison": ("gud.report.comparison", "Put the paper's numbers beside ours."),
+        "comparison": ("gud.report.comparison", "Put the papers' numbers beside ours."),
         "summary": ("gud.report.summary", "Write the headline numbers of a preset."),
+    },
+    "Pictures of an experiment": {
+        "course": ("gud.figures.pictures.course", "Show the course of its training."),
+        "likelihoods": ("gud.figures.pictures.likelihoods", "Show its likelihoods image by image."),
+        "steps": ("gud.figures.pictures.steps", "Show where their ODE takes its steps."),
+        "samples": ("gud.figures.pictures.samples", "Show its first samples."),
     },
 }
 """Sections of the help, with the module that holds each command as `main`, and its help."""

@@ -12,8 +12,8 @@ class InputError(ValueError):
 
 
 class Interrupted(RuntimeError):
-    """Work stopped on request after saving its state; running the same command goes on."""
+    """Work stopped on request after saving its state; running the same command resumes it."""
 
 
 class OutOfTime(Interrupted):
-    """Work stopped because its time is over; it got on, and would with another turn."""
+    """Work stopped because its time is over; it made progress, and will if run again."""

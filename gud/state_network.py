@@ -87,7 +87,8 @@ class StateNetwork(nn.Module, ABC):
         """The schedule of the model's family at the given parameters, e.g. a=1.0, r=0.0.
 
         Raises:
-            InputError: the parameters are no such, or outside what the model is trained for.
+            InputError: the parameters are not those of the family, or lie outside what the model is
+                trained for.
         """
         family = self.settings.schedule
         if what := family.outside(parameters):

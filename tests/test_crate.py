@@ -1,4 +1,4 @@
-"""A real run as an RO-Crate, held against the profile by its own validator."""
+"""A real run as an RO-Crate, checked against the profile by its own validator."""
 
 import json
 import subprocess

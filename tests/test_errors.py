@@ -1,10 +1,12 @@
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commands import gud, status, write_preset
 
+from gud.cli import PresetFile
 from gud.errors import InputError, Interrupted
 from gud.provenance import atomic
 
@@ -76,6 +78,14 @@ def test_what_is_said_and_the_error_are_in_the_log_as_well(tmp_path):
 def test_an_input_that_is_too_large_is_one_line(error, line, capsys):
     assert ends(error) == 2
     assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_a_preset_is_found_by_its_name_beside_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_preset(tmp_path / "config/mine.yaml")
+    (tmp_path / "mine").mkdir()
+    found = PresetFile().convert("mine", None, None)
+    assert found.file == Path("config/mine.yaml") and found.name == "mine"
 
 
 def test_text_that_is_no_utf8_is_one_line(tmp_path, capsys):

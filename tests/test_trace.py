@@ -53,11 +53,11 @@ def test_the_figure_leads_to_the_same_row_and_json_holds_the_records(here, capsy
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["figure3.csv", "a=1"], "a=1 chooses 2 rows"),
-        (["figure3.csv", "a=7"], "a=7 chooses 0 rows"),
+        (["figure3.csv", "a=1"], "a=1 matches 2 rows"),
+        (["figure3.csv", "a=7"], "a=7 matches 0 rows"),
         (["figure3.csv", "a=x"], "expected a number"),
-        (["figure3.csv", "colour=red"], "is no COLUMN=VALUE"),
-        (["nothing.csv"], "nothing.csv is no file"),
+        (["figure3.csv", "colour=red"], "is not COLUMN=VALUE"),
+        (["nothing.csv"], "there is no file nothing.csv here or under"),
         (["figure6.pdf", "a=1"], "shows no table"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",

@@ -153,7 +153,7 @@ def test_a_run_killed_during_training_goes_on_from_its_checkpoint(copy, finished
     assert not (copy.folder / target).exists()
     copy.run("--unlock", target)
     output = copy.run(target)
-    assert "goes on after step" in output
+    assert "resumes after step" in output
     assert (copy.folder / target).exists()
 
 

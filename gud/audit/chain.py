@@ -168,7 +168,7 @@ def version_warnings(findings: Sequence[Finding]) -> list[str]:
     if old:
         warnings.append(
             f"{len(old)} of the records, e.g. that of {old[0].path.name}, are of an earlier form, "
-            "which does not hash other records: that one of those was edited is not found"
+            "which does not hash other records: edits to those go undetected"
         )
     if len(made) > 1:
         warnings.append(f"the artefacts were made by {len(made)} versions of the code")

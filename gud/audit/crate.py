@@ -52,7 +52,7 @@ def recorded(results: Path) -> dict[str, Record]:
     for path in artefacts(results):
         record, status = examine(path, None, Bundle(path.parent), sha256)
         if status not in (*PASSED, "MISSING RECORD"):
-            raise InputError(f"{path} is {status}: it goes into no crate")
+            raise InputError(f"{path} cannot be put into a crate: it is {status}")
         if record:
             found[below(path, results)] = record
     if not found:
@@ -254,7 +254,7 @@ class Crate:
 
 @click.command()
 @preset_argument()
-@click.option("--results", type=File, help="Folder of its artefacts; default: results/NAME.")
+@click.option("--results", type=File, help="Folder of the artefacts; default: results/NAME.")
 @click.option("--out", type=File, required=True, help="Folder or .zip to write.")
 def main(preset: NamedPreset, results: Path | None, out: Path) -> None:
     """Write a preset with all its artefacts and their provenance as an RO-Crate."""

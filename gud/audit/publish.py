@@ -82,7 +82,7 @@ def _lost(path: Path, record: Record, known: Container[str]) -> set[str]:
 
 
 @click.command()
-@click.option("--out", type=File, required=True, help="Folder of published artefacts.")
+@click.option("--out", type=File, required=True, help="Folder to publish in.")
 @click.argument("files", type=File, nargs=-1)
 def main(out: Path, files: tuple[Path, ...]) -> None:
     """Copy FILES with their records, and those of all their ancestors, and print one root hash.

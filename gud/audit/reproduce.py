@@ -209,7 +209,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 @click.command()
 @click.argument("first", type=File)
 @click.argument("second", type=File)
-@click.option("--part", is_flag=True, help="SECOND was to make but some of the artefacts.")
+@click.option("--part", is_flag=True, help="SECOND holds only some of the artefacts.")
 def main(first: Path, second: Path, part: bool) -> int:
     """Compare the results of a preset in two folders, FIRST and SECOND.
 
@@ -217,7 +217,7 @@ def main(first: Path, second: Path, part: bool) -> int:
     """
     for folder in (first, second):
         if not folder.is_dir():
-            raise InputError(f"{folder} is no folder with the results of a preset")
+            raise InputError(f"{folder} is not a folder with a preset's results")
     outcomes = list(compare(first, second, part))
     for outcome in outcomes:
         if outcome.difference and not (part and outcome.missing == "second"):

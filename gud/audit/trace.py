@@ -41,7 +41,7 @@ def find(artefact: Path, preset: str | None) -> Path:
         return found[0]
     if not found:
         looked = ", ".join(f"results/{name}" for name in presets) or "results"
-        raise InputError(f"{artefact} is no file, here or among those of {looked}")
+        raise InputError(f"there is no file {artefact} here or under {looked}")
     raise InputError(
         f"{artefact} is the name of {len(found)} files, {', '.join(map(str, found))}: give its "
         "path, or --preset"
@@ -56,7 +56,7 @@ def table_of(artefact: Path) -> Path:
     for link, path in first.links:
         if link.relation == "inputs" and path.suffix == ".csv":
             return path
-    raise InputError(f"{artefact} shows no table, of which a row could be traced")
+    raise InputError(f"{artefact} shows no table, so that no row of it can be traced")
 
 
 def row_of(path: Path, words: Sequence[str]) -> pd.Series:
@@ -69,7 +69,7 @@ def row_of(path: Path, words: Sequence[str]) -> pd.Series:
             chosen &= table.whitened == PRIORS[text]
         elif name not in table or not text:
             known = ", ".join(("prior", *table.columns[:12]))
-            raise InputError(f"{word!r} is no COLUMN=VALUE of {path}, which has {known}")
+            raise InputError(f"{word!r} is not COLUMN=VALUE; the columns of {path} are {known}")
         elif pd.api.types.is_bool_dtype(table[name]) or not pd.api.types.is_numeric_dtype(
             table[name]
         ):
@@ -80,7 +80,7 @@ def row_of(path: Path, words: Sequence[str]) -> pd.Series:
     if len(rows) != 1:
         points = [f"{row.experiment} {_point(row)}" for _, row in rows.head(4).iterrows()]
         raise InputError(
-            f"{' '.join(words)} chooses {len(rows)} rows of {path}, expected one"
+            f"{' '.join(words)} matches {len(rows)} rows of {path}, expected one"
             + (f": {'; '.join(points)}, ..." if points else "")
         )
     return rows.iloc[0]
@@ -228,10 +228,10 @@ def as_json(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
 @click.command()
 @click.argument("artefact", type=click.Path(path_type=Path))
 @click.argument("row", nargs=-1)
-@click.option("--preset", help="Whose results ARTEFACT is of, if it is no path.")
-@click.option("--json", "json_wanted", is_flag=True, help="The records in full, as JSON.")
+@click.option("--preset", help="Preset to search when ARTEFACT is a bare file name.")
+@click.option("--json", "json_wanted", is_flag=True, help="Print the full records as JSON.")
 def main(artefact: Path, row: tuple[str, ...], preset: str | None, json_wanted: bool) -> None:
-    """Tell how an artefact came about, or the point of a table that ROW chooses.
+    """Show where an artefact comes from, or the row of a table that ROW chooses.
 
     As in `gud trace figure3.csv a=1 prior=isotropic`.
     """

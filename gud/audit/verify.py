@@ -61,7 +61,7 @@ class Verdict:
     def reasons(self) -> list[str]:
         """The checks that do not hold, those that fail first."""
         broken = sorted((c for c in self.checks if not c.holds), key=lambda check: check.stale)
-        return [f"not so: {c.statement} ({c.measured or 'no'})" for c in broken]
+        return [f"does not hold: {c.statement} ({c.measured or 'no'})" for c in broken]
 
     def __str__(self) -> str:
         held = f"{sum(check.holds for check in self.checks)} of {len(self.checks)} checks hold"
@@ -94,7 +94,7 @@ def judge(path: Path, run: Run, digest: Callable[[Path], str] = sha256) -> Verdi
     """The verdict on one artefact."""
     name = below(path, run.results)
     if (known := kind_of(name)) is None:
-        unknown = Check("it is of a kind that is known", False, "no check is made", stale=True)
+        unknown = Check("it is of a known kind", False, "no check is made", stale=True)
         return Verdict(name, "unknown", (unknown,))
     kind, names = known
     return Verdict(name, kind.name, tuple(_checks(path, kind, names, run, digest)))
@@ -161,17 +161,17 @@ def running(preset: NamedPreset, results: Path | None = None) -> Iterator[Run]:
     """The results of a preset, by default in results/NAME, to be checked."""
     folder = results or preset.results
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder with the results of a preset")
+        raise InputError(f"{folder} is not a folder with a preset's results")
     with TemporaryDirectory() as scratch:
         yield Run(preset, folder.absolute(), Path(scratch))
 
 
 @click.command()
 @preset_argument()
-@click.option("--results", type=File, help="Folder of its artefacts; default: results/NAME.")
-@click.option("--json", "as_json", is_flag=True, help="All checks, as JSON.")
+@click.option("--results", type=File, help="Folder of the artefacts; default: results/NAME.")
+@click.option("--json", "as_json", is_flag=True, help="Print all checks as JSON.")
 @click.option("--all", "every", is_flag=True, help="Also list what passes.")
-@click.option("--root", is_flag=True, help="Only print one hash of all artefacts and records.")
+@click.option("--root", is_flag=True, help="Print only one hash of all artefacts and records.")
 def main(preset: NamedPreset, results: Path | None, as_json: bool, every: bool, root: bool) -> int:
     """Check every artefact of a preset against its record and against mathematics.
 

@@ -121,5 +121,5 @@ def asking_figure(preset: Preset, experiment: str, made: str) -> ApplicationSect
     """The figure that asks for something to be made of an experiment."""
     figure = next((f for f in applications(preset, experiment) if f.made == made), None)
     if figure is None:
-        raise InputError(f"the preset asks for no {made} of experiment {experiment}")
+        raise InputError(f"the preset does not ask for {made} of experiment {experiment}")
     return figure

@@ -135,7 +135,7 @@ class FigureSection(ShownSection):
         """`paths`, if there are so many of them."""
         if len(paths) != number:
             raise InputError(
-                f"--source gives {len(paths)} files; {self.key()} is drawn from {number}"
+                f"{self.key()} is drawn from {number} file(s), but was given {len(paths)}"
             )
         return paths
 

@@ -1,4 +1,4 @@
-"""How many images of its data sets a preset asks for, held against how many there are."""
+"""How many images of its data sets a preset asks for, and whether there are as many."""
 
 from __future__ import annotations
 

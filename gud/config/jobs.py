@@ -217,7 +217,7 @@ def get_evaluation(preset: Preset, experiment: str, quantity: str) -> Evaluation
     for evaluation in evaluations_of(preset, experiment):
         if evaluation.name == quantity:
             return evaluation
-    raise InputError(f"the preset asks for no {quantity} of experiment {experiment}")
+    raise InputError(f"the preset does not ask for {quantity} of experiment {experiment}")
 
 
 def batches_in_job(preset: Preset, quantity: str) -> int:

@@ -1,8 +1,8 @@
 """Presets: all experiments and figures of one scale, in one YAML file of `config/`.
 
 `load_preset` returns a preset checked, with its `defaults` section merged under every experiment
-and an experiment for each training seed. Python holds no default values: what is not in the file is
-an error, or is not made.
+and an experiment for each training seed. But for a few optional keys (see `gud.config.sections`),
+Python holds no default values: what is not in the file is an error, or is not made.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def read_yaml(path: Path, kind: str = "preset") -> dict[str, Any]:
     """
     try:
         if path.exists() and not path.is_file():
-            raise _Refused("cannot be read: it is no file")
+            raise _Refused("cannot be read: it is not a file")
         with open(path, "rb") as file:
             content = file.read(LONGEST + 1)
         if len(content) > LONGEST:
@@ -149,7 +149,7 @@ class _Reader:
             for other in item.value if isinstance(item, yaml.SequenceNode) else [item]:
                 values = self.value(other, (*keys, name))
                 if not isinstance(values, dict):
-                    raise _Refused(f"merges what is no mapping by << in line {_line(key)}")
+                    raise _Refused(f"merges by << what is not a mapping, in line {_line(key)}")
                 merged = values | merged
         return merged | own
 

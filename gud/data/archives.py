@@ -82,7 +82,7 @@ def decode(
     except InputError:
         raise
     except NO_IMAGE as error:
-        raise InputError(f"{where} is no readable PNG or JPEG image: {error}") from None
+        raise InputError(f"{where} is not a readable PNG or JPEG image: {error}") from None
     pixels = np.asarray(image)
     if crop:
         pixels = pixels[crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
@@ -99,7 +99,7 @@ def tar_files(archive: Path) -> Iterator[tuple[str, bytes]]:
         for member in tar:
             _check_name(archive, member.name)
             if not (member.isfile() or member.isdir()) or member.issparse():
-                raise InputError(f"{archive}: member {member.name} is no plain file or folder")
+                raise InputError(f"{archive}: member {member.name} is not a plain file or folder")
             _check_size(archive, member.name, member.size)
             if member.isfile():
                 yield member.name, tar.extractfile(member).read()  # type: ignore[union-attr]

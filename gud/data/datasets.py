@@ -122,7 +122,7 @@ def _mapped(path: Path, name: str) -> np.ndarray:
 
 @click.command()
 @preset_option()
-@click.option("--name", required=True, help="Of the data set in the preset.")
+@click.option("--name", required=True, help="Name of the data set.")
 @out_option()
 @click.argument("archives", type=File, nargs=-1)
 def main(preset: NamedPreset, name: str, out: Path, archives: tuple[Path, ...]) -> None:

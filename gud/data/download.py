@@ -23,7 +23,7 @@ from gud.errors import InputError
 from gud.provenance import naming, read_record, sha256, write_record
 
 UNPUBLISHED = "unpublished"
-"""In place of a sha256: none was found to hold the file against."""
+"""In place of a sha256: there is no checksum to verify the file against."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def download(url: str, out: Path, digest: str) -> bool:
     found = sha256(part)
     note(part).unlink(missing_ok=True)
     if digest == UNPUBLISHED:
-        log.info("%s has sha256 %s, which nothing was there to check against", public(url), found)
+        log.info("%s has sha256 %s; there was no checksum to verify it against", public(url), found)
     elif found != digest:
         part.unlink()
         raise InputError(
@@ -105,8 +105,8 @@ def _record_lacks(out: Path, verified: bool) -> bool:
 
 @click.command()
 @click.option("--url", required=True, help="http, https or file URL.")
-@click.option("--sha256", required=True, help=f"Hexadecimal, or {UNPUBLISHED}.")
+@click.option("--sha256", required=True, help=f"Expected, in hexadecimal, or {UNPUBLISHED}.")
 @out_option()
 def main(url: str, sha256: str, out: Path) -> None:
-    """Fetch a file and check its sha256; a download that was cut off goes on where it stopped."""
+    """Fetch a file and check its sha256; a download that was cut off resumes where it stopped."""
     obtain(url, out, sha256)

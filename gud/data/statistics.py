@@ -54,7 +54,7 @@ def load(path: str | Path, basis: BasisSettings | None = None) -> Statistics:
             f"{path} does not say the basis of its statistics: fit them again"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no file of statistics: {error}") from None
+        raise InputError(f"{path} is not a file of statistics: {error}") from None
     if basis is not None and fitted != (wanted := basis.model_dump(mode="json")):
         raise InputError(f"statistics {path} are of another basis, {fitted}, expected {wanted}")
     return found
@@ -134,9 +134,9 @@ def wavelet_filter(name: str) -> Float[Tensor, " taps"]:
 
 @click.command()
 @click.option("--basis", required=True, help="Such as pca, fourier, haar3 or db2-3.")
-@click.option("--mirrored", is_flag=True, help="Of the images and their mirror images alike.")
-@click.option("--solver", default=EIGENVECTORS.solver, help="Of principal components.")
-@click.option("--components", type=int, help="Principal ones that are fitted; default: all.")
+@click.option("--mirrored", is_flag=True, help="Include the mirror images.")
+@click.option("--solver", default=EIGENVECTORS.solver, help="Solver for the principal components.")
+@click.option("--components", type=int, help="Number of them to fit; default: all.")
 @input_option("--data", "A data set, .npz.")
 @input_option("--mean", "Its mean image, .npy; computed if not given.", required=False)
 @out_option()

@@ -69,7 +69,7 @@ def fetch(url: str, part: Path, checked: bool) -> None:
         case "file":
             source = Path(url2pathname(urlsplit(url).path))
             if urlsplit(url).netloc not in ("", "localhost") or not source.is_file():
-                raise InputError(f"{shown} cannot be read: it is no file of this machine")
+                raise InputError(f"{shown} cannot be read: it is not a file on this machine")
             try:
                 shutil.copyfile(source, part)
             except OSError:
@@ -168,7 +168,7 @@ def _receive(session: requests.Session, url: str, part: Path, checked: bool) -> 
         if status == 416 or (
             status == 206 and not (sent and _continues(sent, have, found, version))
         ):
-            log.info("%s is not what %s is a part of: from the start", public(url), part)
+            log.info("%s is not what %s is a part of: starting over", public(url), part)
             part.unlink()
             return _receive(session, url, part, checked)
         if not checked and size is None and not response.raw.chunked:

@@ -70,7 +70,7 @@ def run_job(
 @click.command()
 @experiment_option()
 @click.option("--quantity", required=True, help="nll, samples, samples-SAMPLER or gallery-METHOD.")
-@click.option("--job", required=True, help="Its name, as the workflow plans it, or `all`.")
+@click.option("--job", required=True, help="Name of the job, as planned by the workflow, or `all`.")
 @input_option("--model", "A trained model, .safetensors.")
 @input_option("--data", "Its data set, for likelihoods.", required=False)
 @out_option("The receipt, FOLDER/jobs/NAME.json; shards go to FOLDER/shards.")

@@ -89,7 +89,7 @@ def draw_images(
             functools.partial(progress, unit="step", label=label),
         )
     if not z.isfinite().all():
-        raise InputError("the sampler left the finite numbers; more steps may be needed")
+        raise InputError("the sampler gave values that are not finite; more steps may be needed")
     return model.decode(z[:, 0]).cpu(), evaluations
 
 

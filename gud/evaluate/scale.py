@@ -147,7 +147,7 @@ def measure_scale(
 @click.command()
 @experiment_option()
 @input_option("--data", "The data set of the experiment, .npz.")
-@input_option("--statistics", "Of its basis, .safetensors.")
+@input_option("--statistics", "Statistics of its basis, .safetensors.")
 @out_option("The table, .csv.")
 def main(preset: NamedPreset, experiment: str, data: Path, statistics: Path, out: Path) -> None:
     """Measure what Gaussians, PNG and WebP need for the test images of an experiment."""

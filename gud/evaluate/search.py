@@ -154,7 +154,7 @@ def main(
     out: Path,
     device: str | None,
 ) -> None:
-    """Find the path of an experiment of schedule `free`, on training images alone."""
+    """Find a custom path on training images, for an experiment of schedule `free`."""
     find_path(search_job(preset.preset, experiment), model, data, out, resolve_device(device))
 
 

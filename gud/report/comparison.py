@@ -154,7 +154,7 @@ def _conditions(row: pd.Series) -> str:
 @click.command()
 @click.option("--published", type=File, required=True, help="The papers' numbers, .yaml.")
 @out_option("The comparison, .csv.")
-@click.option("--markdown", type=File, help="File that shows the table between markers.")
+@click.option("--markdown", type=File, help="File to show the table in, between its markers.")
 @click.argument("tables", type=File, nargs=-1)
 def main(published: Path, out: Path, markdown: Path | None, tables: tuple[Path, ...]) -> None:
     """Put the papers' numbers beside those of TABLES, of any presets."""

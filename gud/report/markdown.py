@@ -21,7 +21,7 @@ def read_page(path: Path, markers: Markers) -> str:
     try:
         text = path.read_text()
     except UnicodeDecodeError as error:
-        raise InputError(f"--markdown {path} is no text: {error}") from None
+        raise InputError(f"--markdown {path} is not text: {error}") from None
     embed(text, "", markers)
     return text
 

@@ -83,7 +83,7 @@ class MeasuredQuality(Section):
 
 
 def read_quality(path: Path) -> MeasuredQuality:
-    """The sample quality in a file; `InputError` if it is none or its distance is no number."""
+    """The sample quality in a file; `InputError` if it is none or its distance is not a number."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
@@ -139,7 +139,9 @@ def read_table(path: Path, needed: tuple[str, ...] = NEEDED) -> pd.DataFrame:
         raise InputError(f"table {path} has a row without an experiment")
     for name in table.columns.intersection(list(NUMBERS)):
         if wrong := [value for value in table[name].dropna() if not _finite(value)]:
-            raise InputError(f"table {path}: {name} = {str(wrong[0])[:60]!r} is no finite number")
+            raise InputError(
+                f"table {path}: {name} = {str(wrong[0])[:60]!r} is not a finite number"
+            )
     if "whitened" in table and table.whitened.dtype != bool:
         raise InputError(
             f"table {path}: whitened = {table.whitened.iloc[0]!r} is not True or False"

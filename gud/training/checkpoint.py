@@ -1,7 +1,7 @@
 """Checkpoints: the whole state of a training run in one safetensors file.
 
 `FOLDER/step-00001500.safetensors` holds named tensors and, as metadata, the number of steps done,
-the identity of the run (whatever must not change when it goes on) and a sha256 over all of it.
+the identity of the run (whatever must not change when it resumes) and a sha256 over all of it.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Checkpoints:
         ]
         if differences:
             raise InputError(
-                f"checkpoint {path} belongs to another run, with {', '.join(differences)}; go on "
+                f"checkpoint {path} belongs to another run, with {', '.join(differences)}; resume "
                 f"with what it was begun with, or delete the folder {self.folder} to start afresh"
             )
 

@@ -19,7 +19,8 @@ def denoising_loss(
 ) -> Float[Tensor, ""]:
     """Mean squared error of the predicted noise: equation 11 with the weight lambda = sigma^2.
 
-    For several numbers a component it is hybrid or denoising score matching, as the process says.
+    For several variables per component it is hybrid or denoising score matching, as the process
+    says.
 
     It depends on the schedule through gamma(t) alone, so that a time at which the rate of a
     reparametrised schedule is infinite is as good as any other.

@@ -6,14 +6,14 @@ even by SIGKILL, and started again by the same command ends with the same weight
 This holds on one kind of machine and with one number of threads (OMP_NUM_THREADS), which the record
 states: other kernels add in another order. A GPU has other masks of dropout and other sums than a
 CPU, and each precision has its own, so that a run that was begun on one kind of device or in one
-precision does not go on in another: it says so and ends.
+precision does not resume in another: it says so and ends.
 
-A run that finds another one writing the same folder waits for its end, and goes on from there.
+A run that finds another one writing the same folder waits for its end, and resumes from there.
 
-Exit status 75 says that the run stopped with a checkpoint and that the same command goes on: after
-SIGTERM or SIGINT, after SIGUSR1 (which sites send as a warning), or when the time limit is near:
-the end of the SLURM allocation if there is one, else M minutes after the start. If it is the time
-that was over (SIGUSR1 or the limit), a SLURM job is first put back into the queue, where it goes on
+Exit status 75 says that the run stopped with a checkpoint and that the same command resumes it:
+after SIGTERM or SIGINT, after SIGUSR1 (which sites send as a warning), or when the time limit is
+near: the end of the SLURM allocation if there is one, else M minutes after the start. If it is the
+time that was over (SIGUSR1 or the limit), a SLURM job is first put back into the queue, and resumes
 without anybody noticing; if SLURM refuses, the run says so and ends, to be started again.
 
 Several GPUs share every batch; training.batch_size stays the size of the whole batch. Those of one
@@ -24,7 +24,7 @@ torchrun --nproc-per-node N --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SI
 srun --kill-on-bad-exit --ntasks N python -m gud train ...
 
 Their number changes the result by no more than the order of its sums, and may change when a run
-goes on.
+resumes.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def resume(training: NetworkTraining[Any], checkpoints: Checkpoints) -> int:
     with processes.together():
         if start:
             training.restore((checkpoint or checkpoints.read(start)).tensors)
-            log.info("%s: goes on after step %d", run.experiment, start)
+            log.info("%s: resumes after step %d", run.experiment, start)
     return start
 
 
@@ -157,7 +157,7 @@ def train(
             kind = OutOfTime if reason in OUT_OF_TIME else Interrupted
             raise kind(
                 f"{run.experiment}: {reason} after step {done} of {settings.steps}; "
-                f"checkpoint written, the same command goes on from there"
+                f"checkpoint written, the same command resumes from there"
             )
 
 
@@ -177,15 +177,15 @@ def finish(training: NetworkTraining[Any], table: Path, out: Path, **record: Any
 @click.command()
 @experiment_option()
 @input_option("--data", "A data set, .npz.")
-@input_option("--statistics", "Of the data set in the experiment's basis.")
+@input_option("--statistics", "Statistics of the data in the experiment's basis.")
 @out_option("The model, .safetensors.")
 @device_option()
 @click.option("--minutes", type=float, help="Time limit of this job.")
-@click.option("--processes", type=int, default=1, help="One for each GPU.", show_default=True)
+@click.option("--processes", type=int, default=1, help="Usually one per GPU.", show_default=True)
 @click.option(
     "--classifier",
     type=click.Choice(get_args(ClassifierName)),
-    help="Train not the network but this classifier of its states.",
+    help="Train this classifier of noised states instead of the network.",
 )
 def main(
     preset: NamedPreset,
@@ -200,7 +200,7 @@ def main(
 ) -> None:
     """Train the network of an experiment, from its last checkpoint if there is one.
 
-    Exit status 75 says that it stopped with a checkpoint, and that the same command goes on.
+    Exit status 75 says that it stopped with a checkpoint, and that the same command resumes it.
     """
     if minutes is not None and not minutes > 0:
         raise InputError(f"--minutes {minutes:g}: expected more than 0")

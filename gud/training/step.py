@@ -34,7 +34,7 @@ from gud.training.loss import denoising_loss
 
 ALONE = Processes()
 MAY_CHANGE = {"steps", "micro_batch", "checkpoint_every", "log_every"}
-"""Training settings that a run may change when it goes on: no step depends on them, but for the
+"""Training settings that a run may change when it resumes: no step depends on them, but for the
 order of its sums."""
 
 

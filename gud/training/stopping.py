@@ -140,7 +140,7 @@ def _requeue(error: OutOfTime) -> bool:
         _ask("scontrol", "requeue", job)
     except (OSError, subprocess.SubprocessError) as refusal:
         reason = (getattr(refusal, "stderr", None) or str(refusal)).strip()
-        log.warning("SLURM does not take job %s back into its queue: %s", job, reason)
+        log.warning("SLURM did not requeue job %s: %s", job, reason)
         return False
     log.info("%s: job %s is back in the queue of SLURM", error, job)
     return True

@@ -1,4 +1,4 @@
-"""What the claims come to: confirmed, refuted or undecided at 95 %, or no data."""
+"""How the claims fare: confirmed, refuted or undecided at 95 %, or no data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `gud verdict`: what the papers' claims come to on the tables of a preset."""
+"""The command `gud verdict`: how the papers' claims fare on the tables of a preset."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMS = (".csv", ".md", ".png", ".pdf")
 @click.option(
     "--out", type=OutFile(), multiple=True, help="Table .csv, page .md, figure .png/.pdf."
 )
-@click.option("--markdown", type=File, help="File that shows the verdicts between markers.")
+@click.option("--markdown", type=File, help="File to show the verdicts in.")
 @click.argument("sources", type=File, nargs=-1)
 def main(
     preset: NamedPreset, out: tuple[Path, ...], markdown: Path | None, sources: tuple[Path, ...]

@@ -46,7 +46,7 @@ def render(preset: NamedPreset, folder: Path, verdicts: list[Verdict]) -> str:
 
 @click.command()
 @preset_argument()
-@click.option("--results", type=File, help="Folder of its artefacts; default: results/NAME.")
+@click.option("--results", type=File, help="Folder of the artefacts; default: results/NAME.")
 @click.option("--out", type=OutFile(), help="Default: report.html in that folder.")
 def main(preset: NamedPreset, results: Path | None, out: Path | None) -> None:
     """Write one self-contained page of a preset, with a check of every artefact."""

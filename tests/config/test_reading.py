@@ -77,7 +77,7 @@ def test_the_shipped_presets_read_as_by_any_reader_of_yaml(name):
         ("a: [1", ["not YAML", "line"]),
         ("a: 'x", ["not YAML"]),
         ("a: @x", ["not YAML", "'@'"]),
-        ("a: {<<: 3}", ["<<", "no mapping"]),
+        ("a: {<<: 3}", ["<<", "not a mapping"]),
         ("", ["must be a mapping", "empty"]),
         ("- 1", ["must be a mapping", "a list"]),
         ("x", ["must be a mapping", "one value"]),
@@ -122,10 +122,10 @@ def test_scalars_mean_what_they_look_like(tmp_path, text, value):
 def test_a_file_that_is_none_is_named(tmp_path):
     with pytest.raises(InputError, match="none.yaml cannot be read: No such file"):
         load_preset(tmp_path / "none.yaml")
-    with pytest.raises(InputError, match="cannot be read: it is no file"):
+    with pytest.raises(InputError, match="cannot be read: it is not a file"):
         load_preset(tmp_path)
     os.mkfifo(tmp_path / "pipe.yaml")
-    with pytest.raises(InputError, match="pipe.yaml cannot be read: it is no file"):
+    with pytest.raises(InputError, match="pipe.yaml cannot be read: it is not a file"):
         load_preset(tmp_path / "pipe.yaml")
 
 

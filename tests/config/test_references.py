@@ -56,7 +56,7 @@ def put(name, **changes):
     [
         ({"nowhere": SHOWN[0]}, None, "names nowhere, which must be one of"),
         ({SHOWN[1]: "ordering_scan"}, None, "names ordering_scan, which must be one of"),
-        ({SHOWN[1]: SHOWN[1]}, None, "is no other experiment"),
+        ({SHOWN[1]: SHOWN[1]}, None, "is not another experiment"),
         ({SHOWN[1]: 3}, None, "= 3 is not allowed"),
         (SHOWN, None, "is not allowed"),
         (

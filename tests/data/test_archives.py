@@ -214,7 +214,7 @@ def test_a_row_without_an_image_is_named(site, capsys):
     rows = [{"bytes": encoded(pixels(1, 16)[0]), "path": ""}, None]
     parquet.write_table(pa.table({"image": pa.array(rows, kind)}), site.folder / "a.parquet")
     status = site.make("images", 16, ["a.parquet"], ["a.parquet"])
-    site.assert_refused(status, capsys, "a.parquet: row 1 is no readable PNG or JPEG image")
+    site.assert_refused(status, capsys, "a.parquet: row 1 is not a readable PNG or JPEG image")
 
 
 def test_a_file_of_another_checksum_never_reaches_the_data_set(site, capsys):

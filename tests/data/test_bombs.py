@@ -75,7 +75,7 @@ def test_a_sparse_member_is_refused(tmp_path):
         member = tarfile.TarInfo("batch.bin")
         member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 40)}
         archive.addfile(member)
-    refused_tar(tmp_path / "a.tar", "batch.bin is no plain file")
+    refused_tar(tmp_path / "a.tar", "batch.bin is not a plain file")
 
 
 def test_a_header_that_declares_more_than_there_is_is_refused(tmp_path):

@@ -146,11 +146,11 @@ def test_another_model_or_setting_computes_its_shards_anew(tmp_path, model):
 def test_a_failed_shard_fails_alone_and_the_next_attempt_computes_it_alone(tmp_path, model):
     def failing(parameters, numbers):
         if parameters["a"] == 0.5 and numbers[0] == 4:
-            raise InputError("the sampler left the finite numbers")
+            raise InputError("the sampler gave values that are not finite")
         return evaluate(parameters, numbers)
 
     points = {"a=0.5_r=0": (0, 10), "a=1_r=0": (0, 10)}
-    with pytest.raises(InputError, match=r"1 of 6 shards failed.*left the finite numbers"):
+    with pytest.raises(InputError, match=r"1 of 6 shards failed.*gave values that are not finite"):
         job(tmp_path, model, 0, points, failing)
     assert not (tmp_path / "samples/jobs/0.json").exists()
     assert merged(tmp_path, model)[0] == 0

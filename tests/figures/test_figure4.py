@@ -193,7 +193,7 @@ def test_an_absent_image_or_a_missing_or_misplaced_file_is_refused(tmp_path, sou
     out = tmp_path / "f.png"
     for files, changes, message in (
         (sources, {"image": 50}, "image = 50 must be less than the 50 images of test"),
-        (sources[:3], {}, "--source gives 3 files; figure4 is drawn from 4"),
+        (sources[:3], {}, "figure4 is drawn from 4 file(s), but was given 3"),
         ([data, pixel, pca, haar], {}, "another basis"),
     ):
         assert run(files, out, **changes) == 2

@@ -1,4 +1,4 @@
-"""What the screen says of a run, held against what really happens to that run."""
+"""What the screen says of a run, compared with what really happens to that run."""
 
 import fcntl
 import os

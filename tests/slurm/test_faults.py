@@ -136,7 +136,7 @@ def troubled(cluster, undisturbed, tmp_path_factory):
 
 def goes_on_after(pipeline, training: str) -> int:
     """The step after which the last attempt of a training went on."""
-    return int(re.search(r"goes on after step (\d+)", pipeline.log(training))[1])
+    return int(re.search(r"resumes after step (\d+)", pipeline.log(training))[1])
 
 
 def test_the_run_ends_with_the_results_of_an_undisturbed_one(troubled, undisturbed):

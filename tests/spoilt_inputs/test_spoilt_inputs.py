@@ -33,7 +33,7 @@ COMMANDS = {name: command for room in ROOMS for name, command in room.COMMANDS.i
 SECONDS = 120
 """A command that takes longer hangs."""
 STATES = ("shards", "checkpoints", "logs")
-"""Folders of what a command that failed goes on from."""
+"""Folders of what a command that failed resumes from."""
 
 
 def files(root: Path) -> set[str]:

@@ -100,4 +100,4 @@ def test_a_data_set_without_classes_is_refused_in_one_sentence(files, tmp_path, 
 def test_an_experiment_whose_preset_asks_for_no_classifier_has_none(files, tmp_path, capsys):
     line = arguments(files, tmp_path / "model.safetensors", run_settings())
     assert gud(*line, "--classifier", "judge") == 2
-    assert "the preset asks for no guided of experiment tiny" in capsys.readouterr().err
+    assert "the preset does not ask for guided of experiment tiny" in capsys.readouterr().err

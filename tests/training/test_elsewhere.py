@@ -1,4 +1,4 @@
-"""A training that was begun on one kind of device, or in one precision, goes on there alone."""
+"""A training that was begun on one kind of device, or in one precision, resumes there alone."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_a_run_does_not_go_on_on_another_device(files, tmp_path, capsys):
     before = weights(tmp_path)
     assert run_on_gpu(files, tmp_path, **FEW) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert 'belongs to another run, with device = "cpu" (now "cuda"); go on with what' in error
+    assert 'belongs to another run, with device = "cpu" (now "cuda"); resume with what' in error
     assert weights(tmp_path) == before and steps_saved(tmp_path)[-1] == 6
 
 

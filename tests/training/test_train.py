@@ -109,7 +109,7 @@ def test_a_corrupted_newest_checkpoint_changes_no_bit_of_the_result(files, tmp_p
     with caplog.at_level(logging.INFO):
         assert run(files, tmp_path, steps=10) == 0
     assert [m for m in caplog.messages if "corrupted" in m and str(newest) in m]
-    assert "tiny: goes on after step 5" in caplog.messages
+    assert "tiny: resumes after step 5" in caplog.messages
     assert weights(tmp_path) == expected
 
 

@@ -1,4 +1,4 @@
-"""What ends a training run early, and that the next one goes on: signals, limits, other writers."""
+"""What ends a training run early, and that the next one resumes: signals, limits, other writers."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def test_sigterm_writes_a_checkpoint_of_the_last_step_and_the_run_goes_on_to_the
     assert not (tmp_path / "model.safetensors").exists()
     process = start(files, tmp_path)
     _, errors = process.communicate()
-    assert f"goes on after step {step}" in errors
+    assert f"resumes after step {step}" in errors
     assert process.returncode == 0
     assert weights(tmp_path) == weights(uninterrupted)
 
@@ -90,7 +90,7 @@ def test_near_the_end_of_its_allocation_a_run_goes_back_into_the_queue(files, tm
     else:
         _, errors = process.communicate()
         assert process.returncode == 75
-        assert "does not take job 77 back into its queue: slurm_requeue error: Requested" in errors
+        assert "did not requeue job 77: slurm_requeue error: Requested" in errors
     assert calls(tmp_path / "slurm") == ["requeue 77"]
     assert len(steps_saved(out)) > 0
 
@@ -147,7 +147,7 @@ def test_a_second_run_waits_for_the_first_and_goes_on_from_its_checkpoint_to_the
     stopped = re.search(r"SIGTERM after step (\d+) of", errors)[1]
     _, errors = second.communicate()
     assert second.returncode == 0
-    assert f"goes on after step {stopped}" in errors
+    assert f"resumes after step {stopped}" in errors
     assert weights(tmp_path) == weights(uninterrupted)
     assert losses(tmp_path) == losses(uninterrupted)
 
@@ -165,7 +165,7 @@ def test_a_second_run_writes_the_model_that_the_first_one_trained(files, tmp_pat
     expected = weights(tmp_path)
     _, errors = second.communicate()
     assert second.returncode == 0
-    assert "goes on after step 40" in errors
+    assert "resumes after step 40" in errors
     assert weights(tmp_path) == expected
 
 

@@ -1,4 +1,4 @@
-"""Claims, and what they come to on points of known truth."""
+"""Claims, and their verdicts on points of known truth."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-# A path of one's own through what a network is trained for; it sees no test image.
+# A custom path through the region that a network is trained for; it sees no test image.
 rule search:
     input:
         model=files(inputs.searched),

@@ -1,5 +1,5 @@
 # Trainings start first, since everything else waits for them. The checkpoints beside the model
-# are no declared output: they outlive a failed job, and the next attempt goes on from them.
+# are no declared output: they outlive a failed job, and the next attempt resumes from them.
 rule train:
     input:
         data=files(inputs.data),

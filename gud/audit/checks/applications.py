@@ -89,8 +89,10 @@ def guided(artefact: Artefact) -> Iterator[Check]:
     classes = arrays["guided"].shape[1]
     named = [arrays[name] for name in ("assigned", "assigned_unguided")]
     within = all(bool(((found >= 0) & (found < classes)).all()) for found in named)
-    yield Check("samples are assigned to classes that there are", within)
-    yield Check("a share of test images is told right", 0 <= float(arrays["accuracy"]) <= 1)
+    yield Check("samples are assigned to classes of the data", within)
+    yield Check(
+        "a share of test images is classified correctly", 0 <= float(arrays["accuracy"]) <= 1
+    )
     yield from joins_shards(artefact, arrays)
     yield of_job(artefact, GuidanceJob.of, "experiment", "point")
 

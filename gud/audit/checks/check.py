@@ -112,7 +112,7 @@ class Artefact:
     @property
     def seed(self) -> int:
         if (seed := self.record.get("seed")) is None:
-            raise InputError(f"the record of {self.path} tells no seed")
+            raise InputError(f"the record of {self.path} gives no seed")
         return seed
 
     @property

@@ -38,7 +38,9 @@ def data_set(artefact: Artefact) -> Iterator[Check]:
         images = artefact.run.images(path, split)
         counts[split] = len(images)
         low, high = int(images.min()), int(images.max())
-        yield Check(f"{split} images differ from one grey", low < high, f"levels {low} to {high}")
+        yield Check(
+            f"{split} images have several grey levels", low < high, f"levels {low} to {high}"
+        )
         regions = datasets.load_regions(path, split, len(images))
         yield Check(f"{split} images have a region each", len(regions) == len(images))
         if "size" in settings:

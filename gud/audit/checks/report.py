@@ -87,7 +87,7 @@ def verdict(artefact: Artefact) -> Iterator[Check]:
     yield Check("its record names what it judges", bool(sources))
     out = artefact.run.folder(f"verdict{artefact.names['quick']}") / artefact.path.name
     judge.main.callback(artefact.run.named, (out,), None, sources)  # type: ignore[misc]
-    statement = "the claims are judged alike again"
+    statement = "the claims are judged the same again"
     if artefact.names["form"] == "csv" and alike(pd.read_csv(artefact.path), pd.read_csv(out)):
         yield Check(statement, True, f"numbers to {ROUNDING:g}")
     else:
@@ -110,6 +110,6 @@ def summarised(artefact: Artefact) -> Iterator[Check]:
     sources = {str(path): path for path in artefact.inputs if path.suffix == ".csv"}
     shown = {name: read_table(path, summary.SHOWN) for name, path in sources.items()}
     again = summary.summarise(shown, (), artefact.run.preset.stand_in)
-    # Tables are named as the command named them: only the lines with numbers are held against it.
+    # Tables are named as the command named them: only the lines with numbers are compared.
     missing = [line for line in again.splitlines() if line.startswith("|") and line not in text]
     yield Check("it tells the numbers of its tables", not missing, "; ".join(missing[:1]))

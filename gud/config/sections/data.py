@@ -99,8 +99,8 @@ def _check_url(url: str) -> str:
 class Download(Section):
     """A file from the network; any URL (also file://) that gives the same bytes will do.
 
-    `sha256: unpublished` says that no checksum was found to hold the file against: the file is
-    taken as it comes, and its provenance record says so beside the checksum that it turned out to
+    `sha256: unpublished` says that there is no checksum to verify the file against: the file is
+    taken as it comes, and its provenance record says so, beside the checksum that it turned out to
     have.
     """
 

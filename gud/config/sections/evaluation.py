@@ -153,7 +153,7 @@ class PathSearch(Section):
         steps: of Adam; the path is the mean of those of the second half.
         batch_size: training images of a step, each at one time of the path.
         learning_rate: of the slopes, the inverse softness of each group at each knot.
-        images: further training images, on which the path is held against standard diffusion.
+        images: further training images, on which the path is compared with standard diffusion.
         times: network evaluations for each of the `BOUND_REPLICATES` of that comparison.
     """
 

@@ -193,11 +193,11 @@ def _ramp_faults(experiment: Experiment) -> Iterator[Fault]:
 
 
 def _process_faults(experiment: Experiment) -> Iterator[Fault]:
-    """What serves no process of several numbers a component."""
+    """What does not serve processes of several variables per component."""
     k = experiment.process.k
     if k > 1 and experiment.nll.grids and experiment.nll.settings.method == "adams":
         where = ("nll", "settings", "method")
-        yield where, f"= adams serves no process of k = {k} numbers a component"
+        yield where, f"= adams does not serve processes of k = {k} variables per component"
 
 
 def quality_faults(quality: QualityTask) -> Iterator[Fault]:

@@ -22,8 +22,8 @@ class UNetSettings(Section):
 
     Args:
         width: channels of the first level.
-        multipliers: of the width, one a level; each level after the first halves the image.
-        blocks: residual blocks a level (one more on the way up).
+        multipliers: of the width, one per level; each level after the first halves the image.
+        blocks: residual blocks per level (one more on the way up).
         attention: image sizes at which self-attention follows the residual blocks.
         dropout: probability, inside each residual block.
     """

@@ -59,7 +59,7 @@ class OrnsteinUhlenbeckSettings(ProcessSection):
 
 
 class RecipeSection(ProcessSection):
-    """A process of several numbers a component.
+    """A process of several variables per component.
 
     Args:
         clock: `snr`: gamma is the noise level of the whole state, as it is for `ou`; `own`: the

@@ -86,7 +86,7 @@ def draw_strips(
         progress=functools.partial(progress, unit="window", label=label),
     )
     if not result.images.isfinite().all():
-        raise InputError("the sampler left the finite numbers; more steps may be needed")
+        raise InputError("the sampler gave values that are not finite; more steps may be needed")
     return result
 
 
@@ -120,7 +120,7 @@ def extend(job: StripJob, model: Path, data: Path | None, out: Path, device: tor
 
 
 main = command(
-    "Draw strips of image of any length from a model of the column-wise schedule.",
+    "Draw image strips of any length with a model of the column-wise schedule.",
     StripJob,
     extend,
     input_option("--model", "A trained model, .safetensors."),

@@ -155,6 +155,6 @@ main = command(
     guide_images,
     input_option("--model", "A trained model, .safetensors."),
     input_option("--guide", "A classifier of its noised states, .safetensors."),
-    input_option("--judge", "Another one, of another seed."),
+    input_option("--judge", "Another classifier, from another seed."),
     input_option("--data", "Their data set, .npz."),
 )

@@ -123,7 +123,7 @@ def inpaint_images(
 
 
 main = command(
-    "Complete test images of which a part is given.",
+    "Complete test images from a given part.",
     InpaintingJob,
     inpaint_images,
     input_option("--model", "A trained model, .safetensors."),

@@ -83,7 +83,7 @@ def reconstruct(
         for key in range(settings.keys)
     ]
     if not torch.stack(keys).isfinite().all():
-        raise InputError("the sampler left the finite numbers; more steps may be needed")
+        raise InputError("the sampler gave values that are not finite; more steps may be needed")
     decoded = torch.stack([model.decode(key[:, 0]) for key in keys], 1)
     return model.representation.decode(z[:, 0]), decoded
 

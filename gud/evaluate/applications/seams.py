@@ -85,7 +85,7 @@ def likeness(strips: Images, real: RealImages) -> tuple[Likeness, Likeness]:
     """
     if strips.shape[1:3] != real.shape[1:3]:
         raise InputError(
-            f"strips of {strips.shape[1:3]} channels and rows cannot be held against images of "
+            f"strips of {strips.shape[1:3]} channels and rows cannot be compared with images of "
             f"{real.shape[1:3]}, expected as many"
         )
     ours, theirs = column_moments(strips), column_moments(real)

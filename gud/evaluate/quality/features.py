@@ -185,7 +185,7 @@ def make_extractor(
         InputError: torch-fidelity or the weights are missing, or the extractor is unknown.
     """
     if extractor not in METRICS:
-        raise InputError(f"extractor {extractor!r} in the settings is none of {list(METRICS)}")
+        raise InputError(f"extractor {extractor!r} in the settings is not one of {list(METRICS)}")
     register()
     create = importlib.import_module("torch_fidelity.utils").create_feature_extractor
     options = {"cuda": torch.cuda.is_available(), "verbose": False}

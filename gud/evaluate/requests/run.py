@@ -120,8 +120,10 @@ def run_request(
 
 @click.command()
 @experiment_option()
-@click.option("--stderr", type=float, help="Of the level at every point, bits/dim.")
-@click.option("--stderr-of-difference", type=float, help="Of differences to the reference point.")
+@click.option("--stderr", type=float, help="Requested standard error at every point, bits/dim.")
+@click.option(
+    "--stderr-of-difference", type=float, help="The same of differences to standard diffusion."
+)
 @input_option("--model", "A trained model, .safetensors.")
 @input_option("--data", "Its data set.")
 @out_option("The table, FOLDER/NAME.csv; the points lie in FOLDER.")

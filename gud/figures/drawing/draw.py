@@ -27,7 +27,7 @@ DRAWN = [name for name, made in figure_sections().items() if issubclass(made, Fi
 @click.command()
 @click.argument("figure", type=click.Choice(DRAWN))
 @preset_option()
-@click.option("--out", type=PictureFile(), multiple=True, required=True, help="As .pdf or .png.")
+@click.option("--out", type=PictureFile(), multiple=True, required=True, help="File, .pdf or .png.")
 @click.argument("sources", type=File, nargs=-1)
 def main(
     figure: str, preset: NamedPreset, out: tuple[Path, ...], sources: tuple[Path, ...]

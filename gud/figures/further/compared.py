@@ -42,7 +42,7 @@ class Compared(TableSection):
                 elif not groups[one].nll.grids:
                     yield here, f"needs points in experiments.{one}.nll.grids"
             if name == reference:
-                yield here, f"= {reference} is no other experiment"
+                yield here, f"= {reference} is not another experiment"
             own_settings, other_settings = _evaluated(groups[name]), _evaluated(groups[reference])
             for key, (own, other) in differing(own_settings, other_settings).items():
                 yield (

@@ -58,7 +58,7 @@ class Conditional(ApplicationSection):
         experiment = preset.experiments[self.experiment]
         data, classifier = preset.data[experiment.data], self.settings.classifier
         if not class_count(data):
-            yield (), f"needs classes, which images of data.{experiment.data} have not"
+            yield (), f"needs classes, which images of data.{experiment.data} do not have"
         try:
             classifier.network.check(image_size(data), image_size(data) ** 2)
         except InputError as error:

@@ -37,7 +37,7 @@ class Processes(TableFigureSection):
         first, *others = made.values()
         several = any(len(points(one.quality.grids)) > 1 for one in made.values())
         if several and first.schedule.name != "soft_conditioning":
-            yield (), f"draws several points over a, which {first.schedule.name} has not"
+            yield (), f"draws several points over a, which {first.schedule.name} does not have"
         for key, experiment in made.items():
             if not experiment.quality.grids:
                 yield (), f"draws sample quality, but experiments.{key}.quality.grids is empty"

@@ -204,7 +204,7 @@ class Row:
         """The noised image U^T S chi(t) + mean at each time, equation 13.
 
         Args:
-            process: of whose k numbers a component the first is chi.
+            process: of its k variables per component the first is chi.
             image: phi in [-1, 1].
             noise: white, the same at all times; its components are U noise.
         """

@@ -86,7 +86,7 @@ class Figure9(FigureSection):
 
     def read(self, paths: Sequence[Path]) -> list[Samples]:
         if not paths:
-            raise InputError("--source gives 0 files; figure9 is drawn from one or more")
+            raise InputError("figure9 is drawn from one or more files, but was given none")
         return [load_samples(path) for path in paths]
 
     def draw(self, source: list[Samples], labels: Labels) -> Figure:

@@ -82,8 +82,10 @@ def draw_centring(
 @input_option("--data", "A data set, .npz.")
 @click.option("--mean", type=OutFile(), required=True, help="Mean image to write, .npy.")
 @click.option("--levels", type=OutFile(), required=True, help="Counts of grey levels, .csv.")
-@click.option("--checks", type=OutFile(), required=True, help="Of the dequantisation, .csv.")
-@click.option("--picture", type=PictureFile(), required=True, help="Of all this, .png or .pdf.")
+@click.option("--checks", type=OutFile(), required=True, help="Checks of the dequantisation, .csv.")
+@click.option(
+    "--picture", type=PictureFile(), required=True, help="Picture of all this, .png/.pdf."
+)
 def main(data: Path, mean: Path, levels: Path, checks: Path, picture: Path) -> None:
     """Write the mean image that is removed, the grey levels, and a check of the dequantisation."""
     started = time.time()

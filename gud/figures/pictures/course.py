@@ -30,7 +30,7 @@ def read_course(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path).astype("float64")
         (last,) = table[["step", "loss", "seconds"]].tail(1).to_numpy()
     except (OSError, ValueError, KeyError, OverflowError) as error:
-        raise InputError(f"{path} is no table of a training: {error}") from None
+        raise InputError(f"{path} is not the table of a training: {error}") from None
     if not np.isfinite(last).all():
         raise InputError(f"{path}: its last row holds numbers that are not finite")
     return table
@@ -66,7 +66,7 @@ def draw_course(table: pd.DataFrame, name: str, labels: Labels) -> Figure:
 @click.command()
 @experiment_option()
 @input_option("--table", "training.csv, of one training.")
-@click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
+@click.option("--picture", type=PictureFile(), required=True, help="File to write, .png/.pdf.")
 def main(preset: NamedPreset, experiment: str, table: Path, picture: Path) -> None:
     """Show the course of a training."""
     started, labels = time.time(), experiment_labels(preset.preset, experiment)

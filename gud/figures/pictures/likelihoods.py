@@ -73,7 +73,7 @@ def draw_likelihoods(points: Sequence[LikelihoodPoint], name: str, labels: Label
 
 @click.command()
 @experiment_option()
-@click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
+@click.option("--picture", type=PictureFile(), required=True, help="File to write, .png/.pdf.")
 @click.argument("points", type=File, nargs=-1, required=True)
 def main(preset: NamedPreset, experiment: str, picture: Path, points: tuple[Path, ...]) -> None:
     """Show the likelihoods of an experiment at POINTS, image by image."""

@@ -64,7 +64,7 @@ def in_a_row(images: Images) -> np.ndarray:
 
 @click.command()
 @experiment_option()
-@click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
+@click.option("--picture", type=PictureFile(), required=True, help="File to write, .png/.pdf.")
 @click.argument("points", type=File, nargs=-1, required=True)
 def main(preset: NamedPreset, experiment: str, picture: Path, points: tuple[Path, ...]) -> None:
     """Show the first samples of an experiment at POINTS."""

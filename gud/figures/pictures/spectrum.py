@@ -25,7 +25,7 @@ ROWS, COLUMNS = 4, 8
 
 
 def spectrum(basis: Basis, fitted: Statistics) -> pd.DataFrame:
-    """One row a component, in the order of the basis.
+    """One row per component, in the order of the basis.
 
     Its variance Sigma_i, the rank of that from 1 and its share of the whole, and what the basis
     knows of its place: frequency (cycles per image), column, group of wavelets.
@@ -83,9 +83,9 @@ def draw_spectrum(basis: Basis, table: pd.DataFrame, name: str) -> Figure:
 
 @click.command()
 @click.option("--basis", required=True, help="Such as pca, fourier, haar3 or db2-3.")
-@input_option("--statistics", "Of a data set in that basis, .safetensors.")
-@click.option("--table", type=OutFile(), required=True, help="To write, .csv.")
-@click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
+@input_option("--statistics", "Statistics of a data set in that basis, .safetensors.")
+@click.option("--table", type=OutFile(), required=True, help="File to write, .csv.")
+@click.option("--picture", type=PictureFile(), required=True, help="File to write, .png/.pdf.")
 def main(basis: str, statistics: Path, table: Path, picture: Path) -> None:
     """Write the spectrum of a fitted basis, and a picture of its first components."""
     started, settings = time.time(), basis_of(basis)

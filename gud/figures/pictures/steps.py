@@ -107,7 +107,7 @@ def draw_steps(
 @experiment_option()
 @input_option("--model", "A trained model, .safetensors.")
 @input_option("--data", "The data set of the experiment, .npz.")
-@click.option("--picture", type=PictureFile(), required=True, help="To write, .png or .pdf.")
+@click.option("--picture", type=PictureFile(), required=True, help="File to write, .png/.pdf.")
 @device_option()
 def main(
     preset: NamedPreset,
