@@ -7,7 +7,7 @@ On the networks of the demo, for the same test images and dequantisation noise, 
 three probes of an image take:
 
     adams      `method: adams` with 8 to 64 equal steps, the probes share its evaluations
-    published  (A) Song et al. 2021: SciPy's RK45 at 1e-5 on the flattened batch, a solve a probe
+    published  (A) Song et al. 2021: SciPy's RK45 at 1e-5 on the flattened batch, a solve per probe
     paper      (B) Tsitouras at 1e-4 in chi, the probes share its evaluations
 
 The error of a method is the root mean square over images of its bits/dim, with one probe, less

@@ -1,4 +1,4 @@
-"""Training seeds: an experiment of several is as many experiments, one for each network."""
+"""Training seeds: an experiment with several becomes one experiment for each network."""
 
 from __future__ import annotations
 

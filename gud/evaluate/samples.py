@@ -67,7 +67,7 @@ def draw_images(
         method, grid: of `gud.diffusion.samplers`: `SAMPLERS` and `GRIDS`.
         steps, noise_free_last_step, denoise, rtol, atol: see `gud.diffusion.samplers.Options`.
         precision: `float32`, or `tf32` on GPUs that have it.
-        given: log p(y | z(t)) of what the images shall be, such as a classifier's of their class,
+        given: log p(y | z(t)) of what the images should show, such as a classifier's of a class,
             and its `scale`; see `gud.diffusion.samplers.guided`.
         around: what is made of the sampler, such as an `Inpainting`.
         label: of the progress bar.

@@ -2,8 +2,8 @@
 
 The shards of FOLDER/POINT.npz are FOLDER/shards/POINT/FIRST.npz, FIRST being the first of their
 images. A job computes any number of them, of one point or of several; `gud join`
-joins those of a point. They are independent, so that no split into jobs changes a number, and one
-that is found finished is never computed again. Once the point is there they serve only jobs whose
+joins those of a point. They are independent, so that no split into jobs changes a number, and a
+finished one is never computed again. Once the point is there they serve only jobs whose
 points change, and may be deleted.
 """
 

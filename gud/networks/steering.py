@@ -1,4 +1,4 @@
-"""How a network is told the noising state: by one steering vector an image (app. B)."""
+"""How a network is told the noising state: by one steering vector per image (app. B)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where data sets come from: what a source gives, then one file a source.
+"""Where data sets come from: what a source gives, then one file per source.
 
 A source makes a `Dataset` from its section of settings, its downloaded archives and a folder for
 temporary files; `gud dataset` writes it.
