@@ -5,11 +5,13 @@ Strips, reconstructions, completions of which a part is given, and samples of a 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeVar
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from gud.config.figures import ApplicationSection
 from gud.config.jobs import TrainingJob, get_experiment
 from gud.config.preset import Preset
+from gud.config.sections.data import Data, class_count, image_size
 from gud.config.sections.evaluation import (
     ConditionalSettings,
     Guidance,
@@ -21,9 +23,20 @@ from gud.config.sections.points import parameters_of_point, point_name, points
 from gud.config.sections.section import Name, Parameters, Section
 from gud.errors import InputError
 
+if TYPE_CHECKING:
+    from gud.diffusion.schedules import Schedule
+
 J = TypeVar("J", bound="ApplicationJob")
 ClassifierName = Literal["guide", "judge"]
 """The classifier that guides samples, and another one that says what they became."""
+
+
+class Amount(NamedTuple):
+    """Images that a job makes, passes through the network times images, and bytes that it keeps."""
+
+    images: int
+    passes: int
+    kept: int
 
 
 class ApplicationJob(Section):
@@ -57,12 +70,29 @@ class ApplicationJob(Section):
         (own,) = cls.model_fields.keys() - ApplicationJob.model_fields.keys()
         return {own: settings}
 
+    @abstractmethod
+    def amount(self, data: Data, schedule: Schedule) -> Amount:
+        """What the job makes of a model of some data, at its point of the schedule family."""
+
 
 class StripJob(ApplicationJob):
     """Strips (Figure 7)."""
 
     made: ClassVar = "strips"
     strip: StripSettings
+
+    def amount(self, data: Data, schedule: Schedule) -> Amount:
+        from gud.diffusion.schedules.sequential import Sequential
+        from gud.diffusion.strips import sliding_window
+
+        asked, columns, path = self.strip, image_size(data), schedule.path
+        assert isinstance(path, Sequential)
+        # What noise may be left in columns that are cut off does not change the steps.
+        window = sliding_window(path, columns, asked.shift, asked.time, residual=0.999)
+        passes = asked.strips * window.evaluations(asked.windows, asked.steps_per_unit)
+        # 8-bit strips and a picture of one window in float32.
+        width = (asked.windows - 1) * asked.shift + columns + 4 * columns
+        return Amount(asked.strips, passes, asked.strips * 3 * columns * width)
 
 
 class ReconstructionJob(ApplicationJob):
@@ -71,12 +101,24 @@ class ReconstructionJob(ApplicationJob):
     made: ClassVar = "reconstructions"
     reconstruction: ReconstructionSettings
 
+    def amount(self, data: Data, schedule: Schedule) -> Amount:
+        asked, image = self.reconstruction, 3 * image_size(data) ** 2
+        images = asked.images * asked.keys
+        return Amount(images, images * asked.steps, image * asked.images * (asked.keys + 5))
+
 
 class InpaintingJob(ApplicationJob):
     """Completions."""
 
     made: ClassVar = "inpainted"
     inpainting: InpaintingSettings
+
+    def amount(self, data: Data, schedule: Schedule) -> Amount:
+        asked, image = self.inpainting, 3 * image_size(data) ** 2
+        shown, steps = asked.sampling.images, asked.sampling.steps
+        return Amount(
+            shown * asked.keys, shown * asked.keys * steps, image * shown * (asked.keys + 1)
+        )
 
 
 class GuidanceJob(ApplicationJob):
@@ -88,6 +130,12 @@ class GuidanceJob(ApplicationJob):
     @classmethod
     def settings_of(cls, settings: ConditionalSettings) -> dict[str, Section]:
         return {"guidance": settings.guidance}
+
+    def amount(self, data: Data, schedule: Schedule) -> Amount:
+        """Of each class, and of none."""
+        sampling = self.guidance.sampling
+        images = sampling.images * (1 + class_count(data))
+        return Amount(images, images * sampling.steps, images * 3 * image_size(data) ** 2)
 
 
 class ClassifierJob(TrainingJob):

@@ -115,9 +115,11 @@ def summary_file(summary: str) -> str:
 
 
 def log_file(artefact: str) -> str:
-    """What the job of an artefact said."""
-    stem, _, _ = artefact.rpartition(".")
-    return f"logs/{stem}.log"
+    """What the job of an artefact said; that of a picture of data is called as the whole picture,
+    since the job of the data has its name without the suffix."""
+    stem, _, suffix = artefact.rpartition(".")
+    pictured = suffix == "png" and artefact.startswith("data/")
+    return f"logs/{artefact if pictured else stem}.log"
 
 
 def training_log(experiment: str) -> str:

@@ -55,9 +55,20 @@ class SlidingWindow:
         """t - k dt, when the first k columns leave."""
         return max(0.0, self.time - self.shift * (1 - self.schedule.width) / (self.columns - 1))
 
+    def evaluations(self, windows: int, steps_per_unit: float) -> int:
+        """Network evaluations of a strip by `generate_strips`, but for those of `clean`."""
+        times = [(1.0, self.time)] if self.time < 1 else []
+        times += [(self.time, self.end)] * (windows - 1) + [(self.time, 0.0)]
+        return sum(steps_between(start, end, steps_per_unit) for start, end in times)
+
     def positions(self, windows: int) -> Int64[Tensor, " windows"]:
         """Columns of the strip at which the windows begin; each but the first is a seam."""
         return self.shift * torch.arange(windows)
+
+
+def steps_between(start: float, end: float, per_unit: float) -> int:
+    """Steps from one time down to another, at least one."""
+    return max(1, math.ceil((start - end) * per_unit - ROUNDING))
 
 
 def sliding_window(
@@ -154,7 +165,7 @@ def generate_strips(
             z,
             steps,
             method=method,
-            steps=max(1, math.ceil((start - end) * steps_per_unit - ROUNDING)),
+            steps=steps_between(start, end, steps_per_unit),
             start=start,
             end=end,
             noise_free_last_step=last,

@@ -1,96 +1,51 @@
 """What a preset will cost, before paying: jobs, network evaluations, hours, disk and memory.
 
 Seconds of an image are those of finished jobs of results/PRESET, or else measured here, on the very
-network of the preset (on a GPU node they are a GPU's). They may be stated instead: --rates gives
-`gud.planning.costs.Rates` of each experiment, --teraflops the operations, in 10^12 a second, that a
-device sustains. Everything else is counted from the preset; what is assumed is said.
+network of the preset (on a GPU node they are a GPU's); or --teraflops states the operations, in
+10^12 a second, that a device sustains. Everything else is counted from the preset; what is assumed
+is said.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 
 import click
 import pandas as pd
 import torch
 
 from gud.cli import File, NamedPreset, OutFile, preset_argument
-from gud.config.paths import DOWNLOADS
 from gud.config.preset import Preset
-from gud.config.sections.bases import CHANNELS
-from gud.config.sections.experiments import Experiment
 from gud.devices import resolve_device
 from gud.errors import InputError
-from gud.planning.costs import Cost, Rates, count, untrained_network
+from gud.planning.costs import by_network, network_cost
 from gud.planning.finished import Found, finished_work
-from gud.planning.memory import GIGA, advice, together
-from gud.planning.rates import measure, read_rates
-from gud.planning.workload import Work, image_size, planned
+from gud.planning.memory import GIGA, advice
+from gud.planning.rates import Rates, measure, stated
+from gud.planning.workload import Work, planned
 from gud.provenance import write_record, write_text
 
-T = TypeVar("T")
 COLUMNS = [
-    *("experiment", "stage", "jobs", "batches", "images", "forward", "backward"),
+    *("experiment", "stage", "jobs", "images", "forward", "backward"),
     *("hours", "longest_job_hours", "disk_bytes", "memory_bytes", "rate", "assumed"),
 ]
-
-
-def network_key(preset: Preset, name: str) -> str:
-    """Experiments with the same key have the same network and batches, so the same rates."""
-    experiment = preset.experiments[name]
-    size = image_size(preset.data[experiment.data])
-    asked = [
-        experiment.basis.components(size),
-        together(preset, experiment),
-        experiment.training.precision,
-        experiment.quality.sampling.precision,
-        bool(experiment.nll.grids),
-    ]
-    return json.dumps([experiment.network.model_dump(), size, *asked], sort_keys=True)
-
-
-def by_network(preset: Preset, measure: Callable[[Experiment, int], T]) -> dict[str, T]:
-    """What is measured of a network and the size of its images, once for each, by experiment."""
-    known: dict[str, T] = {}
-    found = {}
-    for name, experiment in preset.experiments.items():
-        key = network_key(preset, name)
-        if key not in known:
-            known[key] = measure(experiment, image_size(preset.data[experiment.data]))
-        found[name] = known[key]
-    return found
-
-
-def network_costs(preset: Preset) -> dict[str, Cost]:
-    """The cost of one image, by experiment."""
-    return by_network(preset, counted)
-
-
-def counted(made: Experiment, size: int) -> Cost:
-    """The cost of the network of an experiment for one image of a size."""
-    return count(untrained_network(made, size), CHANNELS, size, made.basis.components(size))
-
-
-def measured_rates(preset: Preset, device: torch.device) -> dict[str, Rates]:
-    """Rates measured here, by experiment."""
-    if not preset.compute.gpu:
-        torch.set_num_threads(preset.compute.threads)
-    return by_network(preset, lambda experiment, size: measure(experiment, size, device))
 
 
 def bill(
     works: Sequence[Work], rates: Mapping[str, Rates], source: str, found: Found
 ) -> pd.DataFrame:
-    """One row for each stage: wall-clock `hours`, bytes, and where the rate comes from."""
+    """One row for each stage: wall-clock `hours`, bytes, and where the rate comes from.
+
+    Args:
+        rates: of each experiment.
+        source: of the rates.
+        found: finished work, whose seconds are taken in place of those of the rates.
+    """
     rows = []
     for work in works:
         hours, rate = math.nan, "none"
@@ -105,61 +60,47 @@ def bill(
 
 def show(table: pd.DataFrame) -> str:
     """The table for a terminal."""
-    shown = pd.DataFrame(
-        {
-            "experiment": table.experiment,
-            "stage": table.stage,
-            "jobs": table.jobs,
-            "images": table.images,
-            "forward/1e6": (table.forward / 1e6).map("{:.4g}".format),
-            "backward/1e6": (table.backward / 1e6).map("{:.4g}".format),
-            "hours": table.hours.map("{:.3g}".format),
-            "longest job": table.longest_job_hours.map("{:.3g}".format),
-            "disk GB": (table.disk_bytes / GIGA).map("{:.3g}".format),
-            "memory GB": (table.memory_bytes / GIGA).map("{:.3g}".format),
+
+    def digits(column: str, unit: float = 1.0, number: int = 3) -> pd.Series:
+        return (table[column] / unit).map(f"{{:.{number}g}}".format)
+
+    shown = table[["experiment", "stage", "jobs", "images"]].assign(
+        **{
+            "forward/1e6": digits("forward", 1e6, 4),
+            "backward/1e6": digits("backward", 1e6, 4),
+            "hours": digits("hours"),
+            "longest job": digits("longest_job_hours"),
+            "disk GB": digits("disk_bytes", GIGA),
+            "memory GB": digits("memory_bytes", GIGA),
             "rate": table.rate,
         }
     )
     return shown.replace("nan", "-").to_string(index=False)
 
 
-def start_seconds() -> float:
-    """Measured seconds that a job takes to start."""
-    began = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "gud", "evaluate", "--help"], capture_output=True, check=True
-    )
-    return time.perf_counter() - began
-
-
-def notes(preset: Preset, table: pd.DataFrame, start: float, here: bool) -> Iterator[str]:
+def notes(preset: Preset, table: pd.DataFrame, here: bool) -> Iterator[str]:
     """What the table rests on, and its sums.
 
     Args:
-        start: seconds that a job takes to start.
         here: the hours are those of this CPU, though the preset asks for GPUs.
     """
     compute = preset.compute
-    unit, devices = ("GPU", compute.gpu) if compute.gpu else ("core", compute.threads)
-    unit, devices = ("", 1) if here else (unit + "-", devices)
-    jobs, batches = table.jobs.sum(), table.batches.sum()
+    devices = 1 if here else compute.gpu or compute.threads
+    unit = f"{'GPU' if compute.gpu else 'core'}-hours ({devices} a job)"
     yield (
-        f"total: {table.hours.sum() * devices:.4g} {unit}hours"
-        f"{' of this CPU' if here else f' ({devices} a job)'}, {jobs} jobs, "
-        f"{table.disk_bytes.sum() / GIGA:.3g} GB on disk without data and downloads"
+        f"total: {table.hours.sum() * devices:.4g} {'hours of this CPU' if here else unit}, "
+        f"{table.jobs.sum()} jobs, {table.disk_bytes.sum() / GIGA:.3g} GB on disk without data and "
+        "downloads"
     )
-    yield "not in it: data, statistics, quality, tables, figures"
     yield (
-        f"start-up: {jobs} jobs x {start:.1f} s (one start measured here, without queue and "
-        f"Snakemake) = {jobs * start / 3600:.3g} h; with one batch a job (no compute.job_batches) "
-        f"{batches} x {start:.1f} s = {batches * start / 3600:.3g} h"
+        "not in it: the start of jobs, data, statistics, scales, quality, tables, figures, pictures"
     )
     yield (
         "extrapolated: hours by the numbers of images and evaluations; memory from weights and the "
         f"activations of the images held at once, in float32; a job asks for {compute.mem_mb} MB"
     )
     for assumed, rows in table[table.assumed != ""].groupby("assumed", sort=False):
-        yield f"assumed: {assumed}: {_named(rows)}"
+        yield f"assumed: {assumed}: {', '.join(rows.experiment + ' ' + rows.stage)}"
     for row in () if here else table.itertuples():
         minutes = compute.train_minutes if row.stage == "training" else compute.evaluate_minutes
         if row.longest_job_hours > minutes / 60:
@@ -167,23 +108,11 @@ def notes(preset: Preset, table: pd.DataFrame, start: float, here: bool) -> Iter
                 f"warning: {row.experiment} {row.stage}: a job of {row.longest_job_hours:.3g} h "
                 f"exceeds the {minutes / 60:g} h that the preset asks for"
             )
-    files = [Path(DOWNLOADS, file.kept) for file in preset.downloads.values()]
-    there = [file.stat().st_size for file in files if file.is_file()]
-    if files:
-        yield (
-            f"downloads: {len(there)} of {len(files)} are in {DOWNLOADS} ({sum(there) / GIGA:.3g} "
-            "GB); the preset does not tell the size of the others"
-        )
-
-
-def _named(rows: pd.DataFrame) -> str:
-    return ", ".join(rows.experiment + " " + rows.stage)
 
 
 @click.command()
 @preset_argument()
-@click.option("--rates", type=File, help="Stated rates of each experiment, .json.")
-@click.option("--teraflops", type=float, help="Stated instead: what a device sustains.")
+@click.option("--teraflops", type=float, help="Stated, not measured: what a device sustains.")
 @click.option(
     "--evaluations",
     type=int,
@@ -197,7 +126,6 @@ def _named(rows: pd.DataFrame) -> str:
 @click.option("--csv", type=OutFile(), help="Write the table.")
 def main(
     preset: NamedPreset,
-    rates: Path | None,
     teraflops: float | None,
     evaluations: int,
     gpu_gb: float | None,
@@ -205,36 +133,33 @@ def main(
     csv: Path | None,
 ) -> None:
     """Count what a preset will cost before it runs: jobs, hours, disk and memory."""
-    if rates and teraflops is not None:
-        raise InputError("--rates and --teraflops exclude each other")
-    if teraflops is not None and not 0 < teraflops < math.inf:
-        raise InputError(f"--teraflops {teraflops:g}: expected a positive number")
-    if gpu_gb is not None and not 0 < gpu_gb < math.inf:
-        raise InputError(f"--gpu-gb {gpu_gb:g}: expected a positive number")
+    for option, number in (("--teraflops", teraflops), ("--gpu-gb", gpu_gb)):
+        if number is not None and not 0 < number < math.inf:
+            raise InputError(f"{option} {number:g}: expected a positive number")
     if evaluations < 1:
         raise InputError(f"--evaluations {evaluations}: expected at least 1")
     started, chosen = time.time(), preset.preset
-    stated = read_rates(rates, chosen.experiments) if rates else None
-    costs, device = network_costs(chosen), resolve_device(None)
+    costs = by_network(chosen, network_cost)
     found = finished_work(chosen, results or preset.results)
     works = list(planned(chosen, costs, evaluations, found))
-    if teraflops is not None:
-        of_each = {name: cost.at(teraflops) for name, cost in costs.items()}
-        source = f"stated ({teraflops:g} teraflops)"
-    elif rates and stated:
-        of_each, source = stated, f"stated ({rates.name})"
+    here = False
+    if teraflops is None:
+        device = resolve_device(None)
+        if not chosen.compute.gpu:
+            torch.set_num_threads(chosen.compute.threads)
+        rates = by_network(chosen, lambda experiment, size: measure(experiment, size, device))
+        here = device.type == "cpu" and chosen.compute.gpu > 0
+        source = f"measured ({device_name(device)})"
     else:
-        of_each, source = measured_rates(chosen, device), f"measured ({device_name(device)})"
-    measured = source.startswith("measured")
-    here = measured and device.type == "cpu" and chosen.compute.gpu > 0
-    table = bill(works, of_each, source, found if measured else {})
+        rates = {name: stated(cost, teraflops) for name, cost in costs.items()}
+        source, found = f"stated ({teraflops:g} teraflops)", {}
+    table = bill(works, rates, source, found)
     print(show(table), end="\n\n")
-    for note in notes(chosen, table, start_seconds(), here):
-        print(note)
-    for note in advice(chosen, costs, gpu_gb) if gpu_gb else ():
-        print(note)
-    for rate in dict.fromkeys(of_each.values()):
-        names = [name for name in of_each if of_each[name] == rate]
+    print(*notes(chosen, table, here), sep="\n")
+    if gpu_gb:
+        print(*advice(chosen, costs, gpu_gb), sep="\n")
+    for rate in dict.fromkeys(rates.values()):
+        names = [name for name in rates if rates[name] == rate]
         print(
             f"rates of {', '.join(names)}, {source}: {costs[names[0]].weights:,} weights; seconds "
             f"of an image: training {rate.train:.3g}, forward {rate.forward:.3g}, "
@@ -242,7 +167,7 @@ def main(
         )
     if here:
         print("warning: the preset asks for a GPU, but the rates were measured on a CPU")
-    if measured and (load := os.getloadavg()[0]) > (os.cpu_count() or 1):
+    if teraflops is None and (load := os.getloadavg()[0]) > (os.cpu_count() or 1):
         print(f"warning: this machine is busy (load {load:.1f}): the measured rates are too slow")
     if csv:
         write_text(csv, table.to_csv(index=False))

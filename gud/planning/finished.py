@@ -11,12 +11,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from gud.config.jobs import Evaluation, evaluations
-from gud.config.paths import history_file, job_file, table_file
+from gud.config.jobs import Evaluation
+from gud.config.paths import history_file, job_file
 from gud.config.preset import Preset
-from gud.config.sections.evaluation import Likelihood
 from gud.config.sections.experiments import Experiment
-from gud.errors import InputError
+from gud.config.sections.model import TrainingSettings
+from gud.planning.stages import stages
 from gud.provenance import read_record
 
 DAMAGED = (
@@ -24,7 +24,6 @@ DAMAGED = (
     *(csv.Error, BadZipFile),
 )
 """What reading a file of results raises that is not what it should be."""
-STAGES = {"nll": "likelihood", "samples": "sampling"}
 
 
 @dataclass(frozen=True)
@@ -42,31 +41,38 @@ class Finished:
     source: str
 
 
+Found = Mapping[tuple[str, str], Finished]
+"""Finished work by experiment and title of a stage."""
+
+
+def last_row(table: Path) -> dict[str, str]:
+    """The last row of the table of a training, by column; raises one of `DAMAGED`."""
+    with open(table) as file:
+        *_, last = csv.DictReader(file)
+    return last
+
+
 def finished_training(table: Path, experiment: Experiment) -> Finished | None:
     """What the finished training with this table took, if it was of this experiment."""
+    batch = experiment.training.batch_size
     try:
-        record = read_record(table)
-        settings, device = record["settings"], record["device"]
-        with open(table) as file:
-            *_, last = csv.DictReader(file)
-        step, seconds = int(last["step"]), float(last["seconds"])
-        batch = experiment.training.batch_size
-        per_image = seconds / (step * batch)
+        record, last = read_record(table), last_row(table)
+        settings, step = record["settings"], int(last["step"])
+        found = Finished(
+            float(last["seconds"]) / (step * batch),
+            1.0,
+            f"results ({step} steps on {record['device']})",
+        )
+        same = settings["model"] == experiment.model().model_dump(mode="json")
+        return found if same and settings["training"]["batch_size"] == batch else None
     except DAMAGED:
         return None
-    if (
-        settings["model"] != experiment.model().model_dump(mode="json")
-        or settings["training"]["batch_size"] != batch
-    ):
-        return None
-    return Finished(per_image, 1.0, f"results ({step} steps on {device})")
 
 
 def finished_shards(results: Path, evaluation: Evaluation) -> Finished | None:
     """What the shards of finished jobs took that evaluate the model of an experiment as asked."""
     images, seconds, evaluations, devices = 0, 0.0, 0.0, set()
-    receipts = job_file(evaluation.experiment, evaluation.name, "*")
-    for receipt in sorted(results.glob(receipts)):
+    for receipt in sorted(results.glob(job_file(evaluation.experiment, evaluation.name, "*"))):
         try:
             record = read_record(receipt)
             asked = record["settings"]["points"].items()
@@ -76,10 +82,8 @@ def finished_shards(results: Path, evaluation: Evaluation) -> Finished | None:
                 continue
             for name in json.loads(receipt.read_text()):
                 with np.load(receipt.parent.parent / name, allow_pickle=False) as arrays:
-                    made, each = (
-                        json.loads(str(arrays["made"])),
-                        int(arrays["evaluations"][0].item()),
-                    )
+                    made = json.loads(str(arrays["made"]))
+                    each = int(arrays["evaluations"][0].item())
                     held = len(arrays["bits_per_dim" if "bits_per_dim" in arrays else "images"])
                 images, seconds = images + held, seconds + made["seconds"]
                 evaluations += each * held
@@ -92,47 +96,16 @@ def finished_shards(results: Path, evaluation: Evaluation) -> Finished | None:
     return Finished(seconds / images, evaluations / images, source)
 
 
-Found = Mapping[tuple[str, str], Finished]
-"""Finished work by experiment and stage."""
-
-
-def stage_of(evaluation: Evaluation) -> str:
-    return STAGES.get(evaluation.name, evaluation.name.replace("-", " "))
-
-
 def finished_work(preset: Preset, results: Path) -> Found:
-    """What jobs of a preset that are finished took, by experiment and stage."""
-    found: dict[tuple[str, str], Finished | None] = {}
-    for name, experiment in preset.experiments.items():
-        if experiment.weights_of is None:
-            found[name, "training"] = finished_training(results / history_file(name), experiment)
-    for evaluation in evaluations(preset):
-        finished = finished_shards(results, evaluation) or finished_table(results, evaluation)
-        found[evaluation.experiment, stage_of(evaluation)] = finished
-    return {key: finished for key, finished in found.items() if finished}
-
-
-def finished_table(results: Path, evaluation: Evaluation) -> Finished | None:
-    """What the likelihoods in a finished table took, where shards have been deleted."""
-    from gud.report.reading import read_table
-
-    if not isinstance(evaluation.settings, Likelihood):
-        return None
-    asked = {"experiment": evaluation.experiment} | {
-        key: getattr(evaluation.settings, key)
-        for key in ("method", "coordinates", "images", "probes")
-    }
-    for path in sorted(results.glob(table_file("*"))):
-        try:
-            table = read_table(path, (*asked, "seconds", "network_evaluations", "device"))
-        except InputError:
-            continue
-        rows = table[(table[list(asked)] == list(asked.values())).all(axis=1)]
-        if len(rows):
-            devices = " and ".join(sorted(rows.device.unique()))
-            return Finished(
-                float(rows.seconds.sum() / rows.images.sum()),
-                float(rows.network_evaluations.mean()),
-                f"results ({path.name}, {len(rows)} points on {devices})",
-            )
-    return None
+    """What jobs of a preset that are finished took."""
+    found: dict[tuple[str, str], Finished] = {}
+    for stage in stages(preset):
+        finished = None
+        if isinstance(stage.asked, TrainingSettings):
+            experiment = preset.experiments[stage.experiment]
+            finished = finished_training(results / history_file(stage.experiment), experiment)
+        elif isinstance(stage.asked, Evaluation):
+            finished = finished_shards(results, stage.asked)
+        if finished:
+            found[stage.experiment, stage.title] = finished
+    return found

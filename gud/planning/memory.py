@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gud.config.preset import Experiment, Preset
-from gud.planning.costs import BYTES, Cost
+from gud.config.preset import Preset
+from gud.config.sections.experiments import Experiment
+from gud.networks.cost import Cost
 
+BYTES = 4
+"""Of a number in float32."""
 COPIES = 5
 """Of all weights, in training: weights, gradients, Adam's two moments and the average."""
 ROOM = 0.85
@@ -39,7 +42,8 @@ def micro_batch(cost: Cost, share: int, gigabytes: float) -> int | None:
         gigabytes: of the GPU, 10^9 bytes.
     """
     divisors = (images for images in range(share, 0, -1) if share % images == 0)
-    return next((n for n in divisors if _fits(memory(cost, n, COPIES), gigabytes)), None)
+    fitting = (n for n in divisors if memory(cost, n, COPIES) <= ROOM * gigabytes * GIGA)
+    return next(fitting, None)
 
 
 def advice(preset: Preset, costs: Mapping[str, Cost], gigabytes: float) -> Iterator[str]:
@@ -49,39 +53,32 @@ def advice(preset: Preset, costs: Mapping[str, Cost], gigabytes: float) -> Itera
         costs: of one image, by experiment.
         gigabytes: of one GPU, 10^9 bytes.
     """
+    room = ROOM * gigabytes * GIGA
     yield (
         f"a GPU of {gigabytes:g} GB: up to {ROOM:.0%} for weights and activations in float32, of "
         f"which bfloat16 needs less"
     )
     for name, experiment in preset.experiments.items():
-        if experiment.weights_of is None:
-            yield f"{name} training: {_training_advice(preset, experiment, costs[name], gigabytes)}"
-        if not experiment.nll.grids:
-            continue
         cost, batch = costs[name], experiment.nll.settings.batch_size
-        needed = memory(cost, batch, 1)
-        if not _fits(needed, gigabytes):
-            most = int((ROOM * gigabytes * GIGA - memory(cost, 0, 1)) // cost.activations)
+        if experiment.weights_of is None:
+            now = together(preset, experiment)
+            needed, one = (memory(cost, n, COPIES) / GIGA for n in (now, 1))
+            best = micro_batch(cost, share_of(preset, experiment), gigabytes)
+            if best is None:
+                said = f"not one image fits, {one:.3g} GB"
+            elif needed * GIGA > room:
+                fits = f"{best}, {memory(cost, best, COPIES) / GIGA:.3g} GB"
+                said = (
+                    f"{now} images at once need {needed:.3g} GB: set training.micro_batch: {fits}"
+                )
+            else:
+                said = f"{now} images at once fit, {needed:.3g} GB"
+                said += f"; up to training.micro_batch: {best} fits" if best > now else ""
+            yield f"{name} training: {said}"
+        if experiment.nll.grids and memory(cost, batch, 1) > room:
+            most = max(0, int((room - memory(cost, 0, 1)) // cost.activations))
             yield (
-                f"{name} likelihood: {batch} images at once need {needed / GIGA:.3g} GB: "
-                f"nll.settings.batch_size must be at most {max(0, most)}"
+                f"{name} likelihood: {batch} images at once need "
+                f"{memory(cost, batch, 1) / GIGA:.3g} GB: nll.settings.batch_size must be at most "
+                f"{most}"
             )
-
-
-def _training_advice(preset: Preset, experiment: Experiment, cost: Cost, gigabytes: float) -> str:
-    """Whether the images that a training holds at once fit, and which number of them would."""
-    share, now = share_of(preset, experiment), together(preset, experiment)
-    needed, best = memory(cost, now, COPIES), micro_batch(cost, share, gigabytes)
-    if best is None:
-        return f"not one image fits, {memory(cost, 1, COPIES) / GIGA:.3g} GB"
-    if not _fits(needed, gigabytes):
-        return (
-            f"{now} images at once need {needed / GIGA:.3g} GB: set training.micro_batch: {best}, "
-            f"{memory(cost, best, COPIES) / GIGA:.3g} GB"
-        )
-    faster = f"; up to training.micro_batch: {best} fits" if best > now else ""
-    return f"{now} images at once fit, {needed / GIGA:.3g} GB{faster}"
-
-
-def _fits(needed: int, gigabytes: float) -> bool:
-    return needed <= ROOM * gigabytes * GIGA

@@ -15,16 +15,11 @@ if something failed.
 
 from __future__ import annotations
 
-import csv
-import fcntl
 import json
-import platform
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -33,126 +28,68 @@ import numpy as np
 
 from gud.cli import File, NamedPreset, preset_argument
 from gud.config import inputs, paths
-from gud.config.applications import ClassifierName, applications
-from gud.config.jobs import Evaluation, batches_in_job, evaluations
+from gud.config.applications import ClassifierName
+from gud.config.jobs import Evaluation, batches_in_job
 from gud.config.preset import Preset
 from gud.config.sections.data import archive_names
-from gud.config.sections.evaluation import ConditionalSettings
+from gud.config.sections.evaluation import ClassifierSettings
 from gud.config.sections.model import TrainingSettings
 from gud.errors import InputError
-from gud.planning.finished import DAMAGED
+from gud.planning.finished import DAMAGED, last_row
+from gud.planning.signs import (
+    PATIENCE,
+    STATES,
+    Row,
+    errors_of,
+    latest_age,
+    lines_of,
+    lock_holder,
+    span,
+    written,
+)
+from gud.planning.stages import stages
 
-STATES = ("finished", "running", "waiting", "stopped", "failed")
-PATIENCE = 600.0  # seconds without a sign after which work of unknown pace counts as stopped
-SHORTEST = 60.0  # the same, at least, for work of known pace
-RECENT = 20  # shards that a rate is taken from
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the screen: what, how much of it is done, its state and why that is known."""
-
-    what: str
-    state: str
-    done: int
-    planned: int
-    evidence: str
-
-    def __str__(self) -> str:
-        return f"{self.what:<34} {self.state:<9} {self.done:>7}/{self.planned:<7} {self.evidence}"
-
-
-def written(path: Path) -> float | None:
-    """When a file was written, in seconds since the epoch; None if there is none."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return None
-
-
-def latest_age(paths: Iterable[Path], now: float) -> float | None:
-    """Seconds since the latest of some files was written; None if there is none of them."""
-    times = [time for path in paths if (time := written(path)) is not None]
-    return max(0.0, now - max(times)) if times else None
-
-
-def span(seconds: float) -> str:
-    """A time as people read it."""
-    return f"{seconds:.0f} s" if seconds < 120 else str(timedelta(seconds=round(seconds)))
-
-
-def lines_of(log: Path) -> list[str]:
-    """The lines of a log that are not empty; none if there is no log."""
-    try:
-        return [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return []
-
-
-def failure(log: Path, newer: Iterable[Path] = ()) -> str | None:
-    """The error that a log ends with, unless one of some files has been written after it."""
-    lines, end = lines_of(log), written(log) or 0.0
-    crashed = any(line.startswith("Traceback (most recent call last)") for line in lines)
-    failed = bool(lines) and (crashed or lines[-1].startswith("error: "))
-    return lines[-1] if failed and all((written(path) or 0.0) <= end for path in newer) else None
-
-
-def lock_holder(lock: Path) -> tuple[str | None, bool]:
-    """Who holds a lock, if anybody, and whether a lock that seems free is free for certain."""
-    try:
-        with open(lock) as file:
-            holder = file.read().strip() or "an unknown process"
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None, True
-    except BlockingIOError:
-        return holder, True
-    except OSError:
-        return None, False
-    return None, holder.endswith(f" on {platform.node()}")
-
-
-def last_row(table: Path, training: TrainingSettings) -> tuple[int, str, str]:
-    """The step of the last row of a training's table, its loss and rate, and the time left."""
-    try:
-        with open(table) as file:
-            *_, last = csv.DictReader(file)
-        step, loss, rate = int(last["step"]), float(last["loss"]), float(last["images_per_second"])
-        left = span((training.steps - step) * training.batch_size / max(rate, 1e-9))
-    except DAMAGED:
-        return 0, "", ""
-    return step, f"loss {loss:.4g}, {rate:.4g} images/s, ", f"{left} left, "
+SHORTEST = 60.0
+"""Seconds without a sign, at least, after which work of known pace counts as stopped."""
+RECENT = 20
+"""Shards that a pace is taken from."""
 
 
 def training_row(what: str, training: TrainingSettings, model: Path, log: Path, now: float) -> Row:
     """The training of a model that is to lie in a file, and says what it does in a log."""
     table, folder = model.with_name(paths.HISTORY), model.with_name(paths.CHECKPOINTS)
-    steps, lock = training.steps, folder / "lock"
-    step, course, left = last_row(table, training)
-
-    def row(state: str, evidence: str, done: int = step) -> Row:
-        return Row(what, state, done, steps, evidence)
-
-    if model.exists():
-        return row("finished", f"{course}model {span(latest_age([model], now) or 0.0)} old", steps)
-    saved = sorted(folder.glob("step-*.safetensors"))
-    seconds = latest_age([table, lock, log, *saved], now)
-    if seconds is None:
-        return row("waiting", "nothing there yet")
-    row_age = latest_age([table], now)
-    latest = f"last {'file' if row_age is None else 'row'} {span(row_age or seconds)} ago"
+    saved, lock = sorted(folder.glob("step-*.safetensors")), folder / "lock"
+    done, course, left = 0, "", ""
+    try:
+        last = last_row(table)
+        step, loss, rate = int(last["step"]), float(last["loss"]), float(last["images_per_second"])
+        left = f"{span((training.steps - step) * training.batch_size / max(rate, 1e-9))} left"
+        done, course = step, f"loss {loss:.4g}, {rate:.4g} images/s"
+    except DAMAGED:
+        pass
     holder, certain = lock_holder(lock)
+    free = certain and not holder and lock.exists()
     if holder:
-        return row("running", f"{course}{left}lock held by {holder}, {latest}")
-    if error := failure(log, [table, *saved]):
-        return row("failed", f"{course}{error}")
-    if seconds < SHORTEST and not "".join(lines_of(log)[-1:]).startswith("interrupted: "):
-        if not lock.exists():
-            return row("running", f"log of {span(seconds)} ago, no lock yet")
-        if not certain:
-            return row("running", f"{course}{left}{latest}, its lock cannot be seen from here")
-    checkpoint = f"checkpoint of step {int(saved[-1].stem[5:])}" if saved else "no checkpoint"
-    return row("stopped", f"{course}{checkpoint}, nobody holds the lock, {latest}")
+        sign = f"lock held by {holder}"
+    elif free:
+        kept = f"checkpoint of step {int(saved[-1].stem[5:])}" if saved else "no checkpoint"
+        sign = f"{kept}, nobody holds the lock"
+    else:
+        sign = "its lock cannot be seen from here" if lock.exists() else "no lock yet"
+    interrupted = "".join(lines_of(log)[-1:]).startswith("interrupted: ")
+    return Row(
+        what,
+        training.steps if model.exists() else done,
+        training.steps,
+        finished=model.exists(),
+        held=holder is not None,
+        errors=errors_of({log: [table, *saved]}),
+        age=latest_age([table, lock, log, *saved], now),
+        patience=0.0 if free or interrupted else SHORTEST,
+        course=course,
+        left=left,
+        sign=sign,
+    )
 
 
 def patience(shards: Mapping[Path, float]) -> float:
@@ -176,71 +113,62 @@ def quantity_row(evaluation: Evaluation, batches: int, results: Path, now: float
         ]
         for name, job in jobs.items()
     }
-    planned = sum(map(len, shards.values()))
-    made = written(results / evaluation.model)
-    there = {
-        path: time for job in shards.values() for path in job if (time := written(path)) is not None
-    }
-    times = sorted(time for time in there.values() if made is not None and time >= made)
-    files = {point: paths.point_file(experiment, quantity, point) for point in evaluation.points}
-    merged = {point: written(results / file) or 0.0 for point, file in files.items()}
-    unmerged = [point for point in merged if merged[point] < max(made or 0.0, 1.0)]
-    counts = f"{len(merged) - len(unmerged)}/{len(merged)} points merged, "
+    planned, made = sum(map(len, shards.values())), written(results / evaluation.model)
+    there = {path: at for job in shards.values() for path in job if (at := written(path))}
+    times = sorted(at for at in there.values() if made is not None and at >= made)
+    files = [paths.point_file(experiment, quantity, point) for point in evaluation.points]
+    unmerged = [file for file in files if (written(results / file) or 0.0) < max(made or 0.0, 1.0)]
+    course, left = f"{len(files) - len(unmerged)}/{len(files)} points merged", ""
     if stale := len(there) - len(times):
-        counts += f"{stale} shards older than the model not counted, "
-
-    def row(state: str, evidence: str, done: int = len(times)) -> Row:
-        return Row(f"{experiment} {quantity}", state, done, planned, counts + evidence)
-
-    if not unmerged:
-        return row("finished", "nothing left", planned)
-    recent, left = times[-RECENT:], ""
+        course += f", {stale} shards older than the model not counted"
+    recent = times[-RECENT:]
     if len(recent) > 1 and recent[-1] > recent[0]:
         gap = (recent[-1] - recent[0]) / (len(recent) - 1)
-        left = f"{3600 / gap:.4g} shards/h, {span(gap * (planned - len(times)))} left, "
-    receipts = {name: paths.job_file(experiment, quantity, name) for name in jobs}
+        left = f"{3600 / gap:.4g} shards/h, {span(gap * (planned - len(times)))} left"
+    receipts = {paths.job_file(experiment, quantity, name): shards[name] for name in jobs}
     begun = {
-        name: results / paths.log_file(receipt)
-        for name, receipt in receipts.items()
+        results / paths.log_file(receipt): made_by_it
+        for receipt, made_by_it in receipts.items()
         if not (results / receipt).exists()
     }
-    errors = {f"job {name}": failure(log, shards[name]) for name, log in begun.items()}
-    errors |= {point: failure(results / paths.log_file(files[point])) for point in unmerged}
-    failed = [f"{name}: {error}" for name, error in errors.items() if error]
-    seconds = latest_age([*begun.values(), *there], now)
-    if failed:
-        return row("failed", f"{len(failed)} failed, {failed[0]}")
-    if seconds is None:
-        return row("waiting", "the model is not there yet" if made is None else "no job has begun")
-    working = seconds < patience(there)
-    evidence = f"{left if working else ''}last shard or log {span(seconds)} ago"
-    return row("running" if working else "stopped", evidence)
+    joined: dict[Path, list[Path]] = {results / paths.log_file(file): [] for file in unmerged}
+    return Row(
+        f"{experiment} {quantity}",
+        len(times) if unmerged else planned,
+        planned,
+        finished=not unmerged,
+        errors=errors_of(begun | joined),
+        age=latest_age([*begun, *there], now),
+        patience=patience(there),
+        course=course,
+        left=left,
+    )
 
 
 def artefacts_row(what: str, made: Mapping[Path, Sequence[Path]], now: float) -> Row:
     """Artefacts, given with the logs of the jobs behind each."""
     missing = [path for path in made if not path.exists()]
-    done, planned = len(made) - len(missing), len(made)
-    if not missing:
-        return Row(what, "finished", done, planned, "")
     logs = [log for path in missing for log in made[path]]
-    failed = [f"{log.name}: {error}" for log in logs if (error := failure(log))]
-    if failed:
-        return Row(what, "failed", done, planned, f"{len(failed)} failed, {failed[0]}")
-    seconds = latest_age(logs, now)
-    if seconds is None:
-        return Row(what, "waiting", done, planned, "no job of the others has begun")
-    state = "running" if seconds < PATIENCE else "stopped"
-    return Row(what, state, done, planned, f"last log {span(seconds)} ago")
+    return Row(
+        what,
+        len(made) - len(missing),
+        len(made),
+        finished=not missing,
+        errors=errors_of(dict.fromkeys(logs, ())),
+        age=latest_age(logs, now),
+    )
 
 
 def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
     """All that a preset makes, in the order in which it is made."""
 
-    def artefacts(kind: str, files: Iterable[str]) -> Iterator[Row]:
+    def artefacts(what: str, files: Iterable[str]) -> Iterator[Row]:
         made = {results / file: [results / paths.log_file(file)] for file in files}
         if made:
-            yield artefacts_row(kind, made, now)
+            yield artefacts_row(what, made, now)
+
+    def training(what: str, asked: TrainingSettings, model: str, log: str) -> Row:
+        return training_row(f"{what} training", asked, results / model, results / log, now)
 
     sources = {}
     for name, data in preset.data.items():
@@ -249,33 +177,30 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
         made = paths.data_file(name)
         sources[results / made] = [results / paths.log_file(made), *fetched]
     yield artefacts_row("data", sources, now)
-    for name, experiment in preset.experiments.items():
-        if experiment.weights_of is None:
-            model, log = results / paths.model_file(name), results / paths.training_log(name)
-            yield training_row(f"{name} training", experiment.training, model, log, now)
-        if experiment.search:
-            yield from artefacts(f"{name} path", [paths.path_file(name)])
-        for evaluation in evaluations(preset):
-            if evaluation.experiment == name and evaluation.points:
-                batches, made = batches_in_job(preset, evaluation.name), evaluation.name
-                yield quantity_row(evaluation, batches, results, now)
-                if made.startswith("samples"):
-                    folder = paths.quality_folder(made)
-                    files = [paths.point_file(name, folder, p, "json") for p in evaluation.points]
-                    yield from artefacts(f"{name} {folder}", files)
-        for figure in applications(preset, name):
-            if isinstance(figure.settings, ConditionalSettings):
-                for classifier in get_args(ClassifierName):
-                    yield training_row(
-                        f"{name} {classifier} training",
-                        figure.settings.classifier.training,
-                        results / paths.classifier_file(name, classifier),
-                        results / paths.classifier_log(name, classifier),
-                        now,
-                    )
-            yield from artefacts(f"{name} {figure.made}", figure.sources(preset))
-    yield from artefacts("tables", inputs.all_tables(preset))
+    fitted = map(paths.experiment_statistics, preset.experiments.values())
+    yield from artefacts("statistics", dict.fromkeys(fitted))
+    for name, stage, asked, files in stages(preset):
+        match asked:
+            case TrainingSettings():
+                yield training(name, asked, files[0], paths.training_log(name))
+            case ClassifierSettings():
+                for file, which in zip(files, get_args(ClassifierName), strict=True):
+                    log = paths.classifier_log(name, which)
+                    yield training(f"{name} {which}", asked.training, file, log)
+            case Evaluation():
+                yield quantity_row(asked, batches_in_job(preset, stage), results, now)
+            case _:
+                yield from artefacts(f"{name} {stage}", files)
+    tables, named = inputs.all_tables(preset), preset.figures.named()
+    scales = {file for name in tables for file in inputs.scales(preset, Path(name).stem)}
+    yield from artefacts("scales", sorted(scales))
+    yield from artefacts("tables", tables)
     yield from artefacts("figures", inputs.figures(preset, "summary"))
+    if named:
+        yield from artefacts("pictures", inputs.pictures(preset))
+        yield from artefacts("comparison", [paths.table_file("comparison")])
+        yield from artefacts("verdict", [paths.summary_file("verdict")] if tables else [])
+        yield from artefacts("summary", [paths.summary_file("summary")])
 
 
 @click.command()

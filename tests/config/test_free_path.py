@@ -11,7 +11,7 @@ from gud.config.images import images_needed
 from gud.config.jobs import get_evaluation, search_job
 from gud.config.preset import load_preset
 from gud.errors import InputError
-from gud.planning.costs import Cost
+from gud.networks.cost import Cost
 from gud.planning.workload import planned
 
 COST = Cost(weights=1, forward=1, train=1, backward=1, activations=1)

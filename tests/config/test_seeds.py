@@ -1,7 +1,5 @@
 """Experiments of several training seeds become as many experiments, evaluated alike."""
 
-import json
-
 import pytest
 from commands import gud, write_preset
 from presets import tiny_preset
@@ -82,10 +80,7 @@ def test_bill_and_watch_know_every_seed(tmp_path, capsys):
     preset = tiny_preset()
     preset["experiments"]["a_scan_isotropic"]["seeds"] = [0, 1]
     file = write_preset(tmp_path / "mine.yaml", preset)
-    rate = dict.fromkeys(("train", "step", "forward", "backward"), 0.1)
-    stated = {name: rate for name in preset["experiments"]}
-    (tmp_path / "rates.json").write_text(json.dumps(stated))
-    assert gud("bill", file, "--rates", tmp_path / "rates.json") == 0
+    assert gud("bill", file, "--teraflops", "1") == 0
     assert gud("watch", file, "--results", tmp_path) == 0
     said = capsys.readouterr().out
     assert said.count("a_scan_isotropic_seed1") >= 6

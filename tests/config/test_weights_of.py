@@ -8,7 +8,7 @@ from gud.config import inputs, triggers
 from gud.config.jobs import get_evaluation, network_of, training_job
 from gud.config.preset import load_preset
 from gud.errors import InputError
-from gud.planning.costs import Cost
+from gud.networks.cost import Cost
 from gud.planning.workload import planned
 
 SOURCE, SHARING = "a_scan_matching", "few_steps"

@@ -1,6 +1,5 @@
 """The bill against hand counts, closed forms, the planned jobs and the files of real runs."""
 
-import json
 from types import MappingProxyType
 
 import pandas as pd
@@ -21,15 +20,16 @@ from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.solvers import odeint_along
 from gud.diffusion.strips import generate_strips
 from gud.evaluate.applications.extend import window_of
+from gud.networks.cost import count
 from gud.planning import bill
-from gud.planning.costs import Rates, count
+from gud.planning.costs import by_network, network_cost
 from gud.planning.finished import finished_shards, finished_training, finished_work
-from gud.planning.rates import measure
-from gud.planning.workload import LEAST_EVALUATIONS, planned, solver_evaluations, strip_evaluations
+from gud.planning.rates import Rates, measure, stated
+from gud.planning.workload import LEAST_EVALUATIONS, planned, solver_evaluations
 from gud.randomness import ImageStreams
 
 NAME = "a_scan_isotropic"
-RATES = {"train": 0.5, "step": 0.25, "forward": 2.0, "backward": 3.0}
+RATES = Rates(train=0.5, step=0.25, forward=2.0, backward=3.0)
 
 
 class TwoConvolutions(nn.Module):
@@ -52,12 +52,13 @@ def write(path, change=lambda preset: None):
 
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory):
-    return bill.network_costs(load_preset(write(tmp_path_factory.mktemp("costs") / "tiny.yaml")))
+    preset = load_preset(write(tmp_path_factory.mktemp("costs") / "tiny.yaml"))
+    return by_network(preset, network_cost)
 
 
 def table_of(preset, costs, rates=None, adaptive=100, found=MappingProxyType({})):
     """The table of a bill by experiment and stage."""
-    rates = dict.fromkeys(costs, rates or Rates(**RATES))
+    rates = dict.fromkeys(costs, rates or RATES)
     works = list(planned(preset, costs, adaptive, found))
     return bill.bill(works, rates, "stated", {}).set_index(["experiment", "stage"])
 
@@ -71,17 +72,14 @@ def test_operations_weights_and_activations_are_those_counted_by_hand():
     assert cost.train == cost.forward + first + 2 * second
     assert cost.backward == first + second
     assert cost.activations == 4 * 64 * (3 + 5)
-    rates = cost.at(1e-6)
+    rates = stated(cost, 1e-6)
     assert rates.forward == pytest.approx(cost.forward / 1e6)
     assert rates.train == pytest.approx(cost.train / 1e6)
 
 
-def test_stated_rates_give_hours_in_closed_form(tmp_path, capsys):
-    preset, stated, out = (tmp_path / name for name in ("tiny.yaml", "rates.json", "bill.csv"))
-    stated.write_text(json.dumps(dict.fromkeys(tiny_preset()["experiments"], RATES)))
-    options = ["--rates", str(stated), "--evaluations", "50", "--csv", str(out)]
-    assert gud("bill", write(preset), *options) == 0
-    table = pd.read_csv(out).set_index(["experiment", "stage"])
+def test_rates_give_hours_in_closed_form(tmp_path, costs):
+    preset = load_preset(write(tmp_path / "tiny.yaml"))
+    table = table_of(preset, costs, adaptive=50)
     # 6 steps of 8 images; 2 points of 4 images; 1 point of 8 images in 2 steps.
     assert table.hours[NAME, "training"] == pytest.approx((48 * 0.5 + 6 * 0.25) / 3600)
     assert table.hours[NAME, "likelihood"] == pytest.approx(2 * 4 * 50 * (2.0 + 3.0) / 3600)
@@ -91,12 +89,17 @@ def test_stated_rates_give_hours_in_closed_form(tmp_path, capsys):
     longest = table.longest_job_hours / table.hours
     assert longest[NAME, "likelihood"] == pytest.approx(3 / 4)
     assert table.disk_bytes[NAME, "sampling"] == 2 * 8 * 3 * 8 * 8
-    assert set(table.rate) == {"stated (rates.json)", "none"}
-    said = capsys.readouterr().out
+
+
+def test_the_bill_of_a_terminal_sums_its_table_and_says_what_is_assumed(tmp_path, capsys):
+    out = tmp_path / "bill.csv"
+    options = ["--teraflops", "0.001", "--evaluations", "50", "--csv", str(out)]
+    assert gud("bill", write(tmp_path / "tiny.yaml"), *options) == 0
+    table, said = pd.read_csv(out), capsys.readouterr().out
+    assert set(table.rate) == {"stated (0.001 teraflops)", "none"}
     assert f"total: {table.hours.sum():.4g} core-hours (1 a job), {table.jobs.sum()} jobs" in said
-    assert f"start-up: {table.jobs.sum()} jobs x" in said
-    assert f"(no compute.job_batches) {table.batches.sum()} x" in said
     assert "assumed: 50 evaluations on average, by --evaluations: a_scan_isotropic" in said
+    assert len(table) == said[: said.index("total: ")].count("\n") - 2
 
 
 def test_hours_grow_linearly_with_steps_images_and_evaluations(tmp_path, costs):
@@ -126,7 +129,7 @@ def test_finer_steps_of_some_images_are_counted(tmp_path, costs):
     assert passes[0][row] / passes[1][row] == pytest.approx((of_all + of_some) / of_all)
 
 
-def test_jobs_are_those_planned_and_one_a_batch_without_grouping(tmp_path, costs):
+def test_jobs_are_those_planned(tmp_path, costs):
     preset = load_preset(write(tmp_path / "tiny.yaml"))
     table = table_of(preset, costs)
     stages = {"nll": "likelihood", "samples": "sampling"}
@@ -135,20 +138,29 @@ def test_jobs_are_those_planned_and_one_a_batch_without_grouping(tmp_path, costs
         if evaluation.points:
             row = table.loc[evaluation.experiment, stages[evaluation.name]]
             batches = getattr(preset.compute.job_batches, evaluation.name)
-            shards = -(-evaluation.settings.images // evaluation.settings.batch_size)
             assert row.jobs == len(evaluation.jobs(batches))
-            assert row.batches == shards * len(evaluation.points)
             checked += 1
     assert checked == 5
 
 
 def test_teraflops_are_the_operations_of_the_network_in_a_second(tmp_path, costs):
     cost, preset = costs[NAME], load_preset(write(tmp_path / "tiny.yaml"))
-    hours = table_of(preset, costs, cost.at(0.001)).hours
+    hours = table_of(preset, costs, stated(cost, 0.001)).hours
     assert hours[NAME, "training"] == pytest.approx(48 * cost.train / 1e9 / 3600)
     assert hours[NAME, "sampling"] == pytest.approx(16 * cost.forward / 1e9 / 3600)
     passes = cost.forward + cost.backward
     assert hours[NAME, "likelihood"] == pytest.approx(8 * 100 * passes / 1e9 / 3600)
+
+
+def test_an_ode_of_samples_takes_evaluations_by_its_tolerance_and_not_by_steps(tmp_path, costs):
+    def by_ode(preset):
+        preset["defaults"]["quality"]["sampling"]["method"] = "ode"
+
+    preset = load_preset(write(tmp_path / "tiny.yaml", by_ode))
+    for adaptive in (50, 70):
+        row = table_of(preset, costs, adaptive=adaptive).loc[NAME, "sampling"]
+        assert row.forward == adaptive * row.images
+        assert row.assumed == f"{adaptive} evaluations on average, by --evaluations"
 
 
 @pytest.mark.parametrize(("columns", "kinks"), [(1, 1), (2, 2), (4, 6)])
@@ -193,7 +205,7 @@ def test_strips_are_counted_as_they_evaluate_the_network(windows, rate):
     mean = torch.zeros(3, SIZE, SIZE)
     settings = {"windows": windows, "steps_per_unit": rate}
     generate_strips(denoiser, window, model.process, mean, z, *streams[1:], **settings)
-    assert strip_evaluations(window, strip) == calls
+    assert window.evaluations(windows, rate) == calls
 
 
 def test_measured_rates_are_positive_and_make_the_hours(tmp_path, costs):
@@ -244,7 +256,7 @@ def test_finished_work_gives_its_own_rates_and_evaluations(finished, costs):
     assert passes == round(8 * evaluated.evaluations)
     assert table.hours[NAME, "likelihood"] == pytest.approx(passes * (2.0 + 3.0) / 3600)
     works = list(planned(preset, costs, 100, found))
-    rates = dict.fromkeys(preset.experiments, Rates(**RATES))
+    rates = dict.fromkeys(preset.experiments, RATES)
     hours = bill.bill(works, rates, "measured", found).set_index(["experiment", "stage"]).hours
     assert hours[NAME, "training"] == pytest.approx(48 * trained.seconds / 3600)
     assert hours[NAME, "likelihood"] == pytest.approx(8 * evaluated.seconds / 3600)
@@ -278,30 +290,9 @@ def test_the_disk_of_a_training_is_that_of_its_tensors(finished, costs):
         (["--teraflops", "0"], "--teraflops 0: expected a positive number"),
         (["--teraflops", "nan"], "--teraflops nan: expected a positive number"),
         (["--evaluations", "0"], "--evaluations 0: expected at least 1"),
-        (["--rates", "none.json"], "--rates none.json cannot be read: No such file or directory"),
     ],
 )
 def test_bad_options_are_refused_in_one_sentence(options, sentence, tmp_path, capsys):
     preset = write(tmp_path / "tiny.yaml")
     assert gud("bill", preset, *options) == 2
     assert capsys.readouterr().err.strip() == f"error: {sentence}"
-
-
-@pytest.mark.parametrize(
-    ("rates", "sentence"),
-    [
-        ({NAME: RATES}, f"must give the rates of {NAME}, a_scan_matching, ordering_scan, not of"),
-        (
-            dict.fromkeys(tiny_preset()["experiments"], RATES | {"train": -1.0}),
-            f"{NAME}: train = -1.0 is not allowed",
-        ),
-    ],
-)
-def test_bad_rates_are_refused_in_one_sentence(rates, sentence, tmp_path, capsys):
-    preset = write(tmp_path / "tiny.yaml")
-    stated = tmp_path / "rates.json"
-    stated.write_text(json.dumps(rates))
-    assert gud("bill", preset, "--rates", stated) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: --rates {stated}") and sentence in error
-    assert error.count("\n") == 1

@@ -8,7 +8,8 @@ from commands import gud
 from presets import tiny_preset
 
 from gud.config.preset import load_preset
-from gud.planning.costs import Cost, count, untrained_network
+from gud.networks.cost import Cost
+from gud.planning.costs import network_cost
 from gud.planning.memory import COPIES, GIGA, ROOM, advice, memory, micro_batch
 
 # 1 GB of weights in training, and 1 GB an image.
@@ -58,7 +59,7 @@ def test_advice_names_the_key_and_its_value(preset):
 
 def test_the_large_network_of_the_paper_fits_40_gigabytes_and_its_batch_not_80():
     experiment = load_preset(PAPER).experiments["large"]
-    cost = count(untrained_network(experiment, 256), 3, 256, 256**2)
+    cost = network_cost(experiment, 256)
     training = experiment.training
     assert memory(cost, training.batch_size, COPIES) > ROOM * 80 * GIGA
     assert micro_batch(cost, training.batch_size, 40.0) == training.micro_batch == 8

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -14,12 +15,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import gud
+from commands import gud, write_preset
 from presets import ROOT, tiny_preset
 
+from gud.config import inputs, paths
 from gud.config.jobs import get_evaluation
 from gud.config.preset import load_preset
 from gud.planning import watch
+from gud.planning.signs import STATES, Row, lock_holder
+from gud.planning.stages import stages
 from gud.training.checkpoint import Checkpoints
 
 NAME = "a_scan_isotropic"
@@ -94,11 +98,11 @@ class Run:
         made = [self.experiment / "model.safetensors", self.data]
         return gud("join", *self.asked(), "--quantity", "nll", "--point", point, *out, *made)
 
-    def row(self, what: str, now: float | None = None) -> watch.Row:
+    def row(self, what: str, now: float | None = None) -> Row:
         rows = watch.observe(self.preset, self.results, time.time() if now is None else now)
         return {row.what: row for row in rows}[f"{NAME} {what}" if what != "data" else what]
 
-    def training(self, now: float | None = None) -> watch.Row:
+    def training(self, now: float | None = None) -> Row:
         return self.row("training", now)
 
     def steps_saved(self) -> list[int]:
@@ -166,7 +170,7 @@ def test_a_training_is_waiting_then_running_then_stopped_and_watching_writes_not
     assert files(run.results) == found
     closing = capsys.readouterr().out.splitlines()[-1]
     states = Counter(row.state for row in watch.observe(run.preset, run.results, time.time()))
-    assert closing == ", ".join(f"{states[state]} {state}" for state in watch.STATES)
+    assert closing == ", ".join(f"{states[state]} {state}" for state in STATES)
 
 
 def test_a_failed_training_shows_its_error_until_it_is_started_again(run, capsys):
@@ -202,7 +206,7 @@ def test_shards_points_and_failed_jobs_of_a_likelihood_are_counted(run):
     row = run.row("nll")
     assert (row.state, row.done) == ("failed", 3)
     assert row.evidence.endswith("error: data set nowhere.npz does not exist")
-    assert f"1 failed, job {run.jobs()[1]}: " in row.evidence
+    assert f"1 failed, {run.jobs()[1]}.log: " in row.evidence
     assert run.job(1) == 0
     assert (run.row("nll").state, run.row("nll").done) == ("running", 4)
     assert run.join("a=0.6_r=0") == 0
@@ -230,9 +234,9 @@ def test_the_age_of_rows_tells_where_the_lock_of_another_machine_is_not_seen(run
 
 def test_a_lock_is_held_by_nobody_once_it_was_tried(tmp_path):
     with Checkpoints(tmp_path, {}).locked():
-        holder, _ = watch.lock_holder(tmp_path / "lock")
+        holder, _ = lock_holder(tmp_path / "lock")
         assert holder == f"process {os.getpid()} on {platform.node()}"
-    assert watch.lock_holder(tmp_path / "lock") == (None, True)
+    assert lock_holder(tmp_path / "lock") == (None, True)
     with open(tmp_path / "lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -258,6 +262,49 @@ def test_the_trainings_of_classifiers_are_told_like_those_of_networks(tmp_path):
     assert (finished.state, finished.done) == ("finished", 400)
     assert (failed.state, failed.done) == ("failed", 20)
     assert "loss 1.5" in failed.evidence and "the loss is not finite" in failed.evidence
+
+
+def test_a_preset_is_finished_once_all_that_its_run_makes_is_there_and_not_before(tmp_path):
+    preset = load_preset(write_preset(tmp_path / "tiny.yaml"))
+    targets = inputs.targets(preset, "summary")
+    made = {file for stage in stages(preset) for file in stage.made} | set(targets)
+    made |= {*inputs.all_tables(preset), *inputs.figures(preset, "summary")}
+    made |= {paths.scale_file(name) for name in preset.experiments}
+    made |= {inputs.statistics(preset, name) for name in preset.experiments}
+    made |= {paths.data_file(name) for name in preset.data}
+    for file in made:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+        os.utime(tmp_path / file, (1e9, 1e9))
+
+    def states():
+        return {row.state for row in watch.observe(preset, tmp_path, 2e9)}
+
+    assert states() == {"finished"}
+    for file in targets:
+        (tmp_path / file).rename(tmp_path / "elsewhere")
+        assert states() > {"finished"}, file
+        (tmp_path / "elsewhere").rename(tmp_path / file)
+
+
+def test_logs_lie_where_watching_looks_for_them():
+    rules = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    trainings = [
+        paths.training_log("{experiment}"),
+        paths.classifier_log("{experiment}", "{classifier}"),
+    ]
+    checked = 0
+    for rule in re.split(r"^(?:use )?rule ", rules, flags=re.MULTILINE)[1:]:
+        outputs = re.sub(r" input:.*? output:", " output:", rule, flags=re.DOTALL)
+        files = re.findall(r'"<results>/\{preset\}/([^"]+)"', outputs)
+        made = [file for file in files if not file.startswith(("logs/", "benchmarks/"))]
+        (log,) = [file for file in files if file.startswith("logs/")] or [None]
+        if log is not None and log not in trainings:
+            assert log in map(paths.log_file, made), rule
+            pictures = [file for file in made if file.endswith(".png")]
+            assert {paths.log_file(picture) for picture in pictures} <= {log}
+            checked += 1
+    assert checked >= 15
 
 
 def test_it_repeats_while_something_is_unfinished(run):

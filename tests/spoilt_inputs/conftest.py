@@ -29,7 +29,6 @@ from spoilt_command import (
     filled,
 )
 
-from gud.planning import bill
 from gud.provenance import sha256
 
 ENDS = ("gamma_denoise", "gamma_noise", "time_power")
@@ -249,6 +248,5 @@ def few(root: Path, folder: Path) -> None:
 def root(made, tmp_path, monkeypatch):
     """A copy of all artefacts, and a folder to work in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bill, "start_seconds", lambda: 1.0)
     # At the same depth, as records name photographs outside by the way there.
     return Path(shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True))

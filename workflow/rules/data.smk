@@ -59,7 +59,7 @@ rule centre:
             subcategory="Data",
         ),
     log:
-        "<results>/{preset}/logs/data/{data}.centring.log",
+        "<results>/{preset}/logs/data/{data}.png.log",
     benchmark:
         "<results>/{preset}/benchmarks/data/{data}.centring.tsv"
     conda:
@@ -111,7 +111,7 @@ rule spectrum:
             subcategory="Data",
         ),
     log:
-        "<results>/{preset}/logs/data/{data}.{basis}{mirrored}.spectrum.log",
+        "<results>/{preset}/logs/data/{data}.{basis}{mirrored}.png.log",
     benchmark:
         "<results>/{preset}/benchmarks/data/{data}.{basis}{mirrored}.spectrum.tsv"
     localrule: True

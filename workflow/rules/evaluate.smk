@@ -86,7 +86,7 @@ rule likelihoods:
             subcategory="Likelihoods",
         ),
     log:
-        "<results>/{preset}/logs/{experiment}/likelihoods.log",
+        "<results>/{preset}/logs/{experiment}/nll.log",
     benchmark:
         "<results>/{preset}/benchmarks/{experiment}/likelihoods.tsv"
     localrule: True

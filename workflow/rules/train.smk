@@ -70,7 +70,7 @@ rule course:
             subcategory="Trainings",
         ),
     log:
-        "<results>/{preset}/logs/{experiment}/course.log",
+        "<results>/{preset}/logs/{experiment}/training.log",
     benchmark:
         "<results>/{preset}/benchmarks/{experiment}/course.tsv"
     localrule: True

@@ -32,7 +32,7 @@ from gud.evaluate.requests.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.evaluate.uncertainty import estimates
 from gud.model import Model, load
-from gud.planning.costs import count
+from gud.networks.cost import count
 from gud.provenance import write_record, write_text
 
 log = logging.getLogger(__name__)
