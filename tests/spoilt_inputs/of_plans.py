@@ -1,6 +1,6 @@
 """Commands that tell what a preset costs, and how far it is."""
 
-from spoilt_command import MODEL, TABLE, A, Command
+from spoilt_command import MODEL, A, Command
 
 COMMANDS = {
     "watch": Command(
@@ -22,7 +22,6 @@ COMMANDS = {
             f"iso/nll/shards/{A}/000000.npz",
             "iso/nll/jobs/0.json",
             "iso/nll/jobs/0.json.json",
-            TABLE,
         ),
         (0, 2),
         out="new/bill.csv",
