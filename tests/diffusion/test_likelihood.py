@@ -17,8 +17,7 @@ from gud.diffusion.likelihood import (
     log_likelihood,
 )
 from gud.diffusion.processes import OrnsteinUhlenbeck
-from gud.diffusion.schedules import Reparametrised, Schedule, SoftConditioning
-from gud.diffusion.schedules.sequential import Line
+from gud.diffusion.schedules import Line, Reparametrised, Schedule, SoftConditioning
 
 PROCESS = OrnsteinUhlenbeck()
 ADAPTIVE = {"method": "tsit5", "rtol": 1e-5, "atol": 1e-5}

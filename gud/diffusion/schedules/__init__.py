@@ -10,9 +10,10 @@ from gud.diffusion.schedules.free import Free as Free
 from gud.diffusion.schedules.free import Region as Region
 from gud.diffusion.schedules.free import free as free
 from gud.diffusion.schedules.free import region as region
+from gud.diffusion.schedules.schedule import Line as Line
+from gud.diffusion.schedules.schedule import PiecewiseLinear as PiecewiseLinear
 from gud.diffusion.schedules.schedule import Reparametrised as Reparametrised
 from gud.diffusion.schedules.schedule import Schedule as Schedule
-from gud.diffusion.schedules.sequential import Line as Line
 from gud.diffusion.schedules.sequential import Sequential as Sequential
 from gud.diffusion.schedules.sequential import column_schedule as column_schedule
 from gud.diffusion.schedules.sequential import columns as columns

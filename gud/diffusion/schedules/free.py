@@ -23,8 +23,7 @@ from torch import Tensor
 
 from gud.diffusion.representation import Representation
 from gud.diffusion.schedules.ends import Noise, gamma_noise_of
-from gud.diffusion.schedules.schedule import Schedule
-from gud.diffusion.schedules.sequential import Line
+from gud.diffusion.schedules.schedule import PiecewiseLinear
 from gud.errors import InputError
 
 ROUNDING = 1e-9
@@ -34,7 +33,7 @@ Levels = Float64[Tensor, "knots limits"]
 
 
 @dataclass(frozen=True)
-class Free(Schedule):
+class Free(PiecewiseLinear):
     """Levels at knots, linear in time and along the ordering between them.
 
     gamma_i(t) = log V_i + sum_kg u_k(t) w_g(l_i) h_kg
@@ -54,7 +53,7 @@ class Free(Schedule):
     levels: Levels
 
     @property
-    def kinks(self) -> tuple[float, ...]:  # type: ignore[override]
+    def kinks(self) -> tuple[float, ...]:
         last = len(self.levels) - 1
         return tuple(knot / last for knot in range(1, last))
 
@@ -69,10 +68,9 @@ class Free(Schedule):
         hats[group, columns], hats[group + 1, columns] = 1 - part, part
         return hats
 
-    def between(self, start: float, end: float) -> Line:
-        middle = (start + end) / 2
-        t = self.levels.new_full((1,), middle)
-        return Line(middle, self.gamma(t)[0], self.d_gamma_dt(t)[0])
+    @property
+    def device(self) -> torch.device:
+        return self.levels.device
 
     def gamma(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch components"]:
         piece, levels = self._piece(t)

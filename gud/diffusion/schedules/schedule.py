@@ -21,8 +21,10 @@ from gud.diffusion.noising import NoisingState
 class Schedule(ABC):
     """A path gamma(t); subclasses are frozen dataclasses."""
 
-    kinks: tuple[float, ...] = ()
-    """Times inside (0, 1) at which d gamma / dt jumps, in increasing order."""
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Times inside (0, 1) at which d gamma / dt jumps, in increasing order."""
+        return ()
 
     @abstractmethod
     def gamma(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch components"]:
@@ -65,6 +67,47 @@ class Schedule(ABC):
 
 
 @dataclass(frozen=True)
+class Line(Schedule):
+    """The path through one noising state with constant velocity; where that is 0, at rest.
+
+    gamma_i(t) = gamma_i + (t - time) slope_i
+
+    Args:
+        time: when the path is at `at`.
+        at: gamma_i there, shape (components,).
+        slope: d gamma_i / dt, shape (components,).
+    """
+
+    time: float
+    at: Float[Tensor, " components"]
+    slope: Float[Tensor, " components"]
+
+    def gamma(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch components"]:
+        return self.at.to(t) + (t[:, None] - self.time) * self.slope.to(t)
+
+    def d_gamma_dt(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch components"]:
+        return self.slope.to(t).expand(len(t), -1)
+
+
+class PiecewiseLinear(Schedule):
+    """A path that is linear in time between its kinks.
+
+    Attributes:
+        device: of the tensors that make it.
+    """
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device: ...
+
+    def between(self, start: float, end: float) -> Line:
+        # The middle tells the components that move from those at rest; the ends, rounded, need not.
+        middle = (start + end) / 2
+        t = torch.full((1,), middle, dtype=torch.float64, device=self.device)
+        return Line(middle, self.gamma(t)[0], self.d_gamma_dt(t)[0])
+
+
+@dataclass(frozen=True)
 class Reparametrised(Schedule):
     """The path of another schedule at the speed s(t) = t^p / (t^p + (1-t)^p) (App. B).
 
@@ -76,7 +119,7 @@ class Reparametrised(Schedule):
     power: float
 
     @property
-    def kinks(self) -> tuple[float, ...]:  # type: ignore[override]
+    def kinks(self) -> tuple[float, ...]:
         return tuple(1 / (1 + (1 / s - 1) ** (1 / self.power)) for s in self.base.kinks)
 
     def between(self, start: float, end: float) -> Schedule:

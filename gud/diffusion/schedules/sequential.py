@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gud.diffusion.representation import Representation
 from gud.diffusion.schedules.ends import Noise, common_ends
-from gud.diffusion.schedules.schedule import Schedule
+from gud.diffusion.schedules.schedule import PiecewiseLinear
 from gud.errors import InputError
 
 ROUNDING = 1e-14
@@ -22,30 +22,7 @@ ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
-class Line(Schedule):
-    """The path through one noising state with constant velocity; where that is 0, at rest.
-
-    gamma_i(t) = gamma_i + (t - time) slope_i
-
-    Args:
-        time: when the path is at `at`.
-        at: gamma_i there, shape (components,).
-        slope: d gamma_i / dt, shape (components,).
-    """
-
-    time: float
-    at: Float[Tensor, " components"]
-    slope: Float[Tensor, " components"]
-
-    def gamma(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch components"]:
-        return self.at.to(t) + (t[:, None] - self.time) * self.slope.to(t)
-
-    def d_gamma_dt(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch components"]:
-        return self.slope.to(t).expand(len(t), -1)
-
-
-@dataclass(frozen=True)
-class Sequential(Schedule):
+class Sequential(PiecewiseLinear):
     """Ramps from gamma_min to gamma_max that begin at `start_i` and all last `width`.
 
     gamma_i(t) = clip(gamma_min + (gamma_max - gamma_min) (t - start_i) / width)
@@ -62,7 +39,7 @@ class Sequential(Schedule):
     gamma_max: float
 
     @cached_property
-    def kinks(self) -> tuple[float, ...]:  # type: ignore[override]
+    def kinks(self) -> tuple[float, ...]:
         """Times at which a component begins or ends; of those that rounding told apart, one."""
         times = torch.cat([self.start, self.start + self.width]).double().unique()
         kinks = [0.0]
@@ -71,11 +48,9 @@ class Sequential(Schedule):
                 kinks.append(time)
         return tuple(kinks[1:])
 
-    def between(self, start: float, end: float) -> Line:
-        # The middle tells the components that move from those at rest; the ends, rounded, need not.
-        middle = (start + end) / 2
-        t = self.start.new_full((1,), middle, dtype=torch.float64)
-        return Line(middle, self.gamma(t)[0], self.d_gamma_dt(t)[0])
+    @property
+    def device(self) -> torch.device:
+        return self.start.device
 
     def gamma(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch components"]:
         progress = ((t[:, None] - self.start.to(t)) / self.width).clamp(0, 1)
