@@ -31,6 +31,11 @@ class NoisingState:
     gamma: Float[Tensor, "batch components"]
     d_gamma_dt: Float[Tensor, "batch components"]
 
+    @classmethod
+    def at_rest(cls, gamma: Float[Tensor, "batch components"]) -> NoisingState:
+        """The noising state of a gamma that does not move."""
+        return cls(gamma, torch.zeros_like(gamma))
+
     @property
     def alpha(self) -> Float[Tensor, "batch components"]:
         """Factor of the signal, equation 14."""
@@ -63,3 +68,18 @@ class NoisingState:
         Equation 15, whose printed form misplaces a bracket: it is alpha^2 Sigma + sigma^2.
         """
         return torch.sigmoid(-self.gamma) * variance + torch.sigmoid(self.gamma)
+
+    def tangent(self, variance: Float[Tensor, " components"]) -> Float[Tensor, "batch components"]:
+        """tan theta_i = sigma_i / (alpha_i sqrt(V_i)) for data with the given variances.
+
+        tan^-2 theta_i is the signal-to-noise ratio of equation 16.
+        """
+        return (self.gamma / 2).exp() / variance.to(self.gamma).sqrt()
+
+    def angle(self, variance: Float[Tensor, " components"]) -> Float[Tensor, "batch components"]:
+        """theta_i, from 0 (data) to pi/2 (noise)."""
+        return self.tangent(variance).atan()
+
+    def cosine(self, variance: Float[Tensor, " components"]) -> Float[Tensor, "batch components"]:
+        """cos theta_i = alpha_i sqrt(V_i) / sqrt(alpha_i^2 V_i + sigma_i^2)."""
+        return self.tangent(variance).square().add(1).rsqrt()

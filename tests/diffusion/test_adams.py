@@ -104,4 +104,4 @@ def test_places_of_a_clock_are_those_of_the_schedules_times():
     times = clock.time(places)
     assert float(times[0]) == 0 and float(times[-1]) == 1 and (times.diff() > 0).all()
     assert_close(clock.state(places).gamma, COLUMNS.gamma(times))
-    assert_close(clock.cosine(COLUMNS.gamma(times)), COLUMNS(times).alpha, rtol=1e-12, atol=0)
+    assert_close(COLUMNS(times).cosine(clock.variance), COLUMNS(times).alpha, rtol=1e-12, atol=0)

@@ -8,7 +8,6 @@ import torch
 
 from gud.diffusion.processes import OrnsteinUhlenbeck
 from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, Reverse, sample_ode
-from gud.diffusion.samplers.grids import angle
 from gud.diffusion.schedules import Reparametrised, SoftConditioning
 from gud.diffusion.schedules.sequential import column_schedule
 
@@ -77,7 +76,7 @@ class Brownian:
 
     def __init__(self, schedule, steps, count, seed=0):
         times = torch.linspace(1, 0, steps + 1).double()
-        clock = angle(schedule(times), VARIANCE).cos().square()
+        clock = schedule(times).angle(VARIANCE).cos().square()
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(steps, count, N, generator=generator, dtype=torch.float64)
         self.motion = torch.cat(
@@ -114,7 +113,7 @@ def test_steps_of_the_grid_active_are_equally_long_by_the_component_that_moves_m
     assert (times[0], times[-1]) == (1.0, 0.0)
     lengths = []
     for first, last in pairwise(times.tolist()):
-        path = angle(schedule(torch.linspace(first, last, 4001).double()), VARIANCE)
+        path = schedule(torch.linspace(first, last, 4001).double()).angle(VARIANCE)
         lengths.append(float(path.diff(dim=0).abs().amax(1).sum()))
     assert lengths == pytest.approx([np.mean(lengths)] * 7, rel=0.02)
 

@@ -133,7 +133,7 @@ def angle_log_likelihood(
         u, state = y[0], clock.state(place)
         scale = state.variance(clock.variance).sqrt()
         s, sine = per_component(scale, u), per_component(state.sigma / scale, u)
-        weight = 1 / per_component(clock.cosine(state.gamma) + clock.softening, u)
+        weight = 1 / per_component(state.cosine(clock.variance) + clock.softening, u)
         with torch.enable_grad():
             u = u.detach().requires_grad_()
             departure = denoiser(s * u, state) - sine * u

@@ -118,8 +118,7 @@ def _quantiles(
     kinks = torch.tensor(path.kinks, dtype=torch.float64, device=variance.device)
     even = torch.linspace(0, 1, CELLS + 1, dtype=torch.float64, device=variance.device)
     edges = torch.cat([even, kinks]).unique()
-    gamma = process.noise_level(path(edges))
-    state = NoisingState(gamma, torch.zeros_like(gamma))
+    state = NoisingState.at_rest(process.noise_level(path(edges)))
     weight = (state.sigma**2 / state.variance(variance)).log().mean(1).diff()
     # A cell in which a Gaussian has nothing to lose is visited all the same.
     weight = weight / weight.sum() + edges.diff() * 1e-3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,8 +28,7 @@ class OrnsteinUhlenbeck(Process):
         return 1 / state.sigma[:, None, None]
 
     def advance(self, z: State, elapsed: Float[Tensor, "batch components"], noise: State) -> State:
-        gamma = elapsed.expm1().log()
-        return self.perturb(z, NoisingState(gamma, torch.zeros_like(gamma)), noise)
+        return self.perturb(z, NoisingState.at_rest(elapsed.expm1().log()), noise)
 
     def project(self, z: State, state: NoisingState) -> tuple[Reduced, NoisingState]:
         return z, state

@@ -35,7 +35,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gud.diffusion.processes import Reduced
-from gud.diffusion.samplers.grids import angle
 from gud.diffusion.samplers.projected import Projected
 from gud.diffusion.samplers.sampler import Noise
 from gud.diffusion.samplers.stepwise import Memory, Stretch
@@ -69,7 +68,7 @@ class Exponential(Projected):
     ) -> tuple[Reduced, Memory]:
         variance = stretch.reverse.variance
         path = stretch.path(PARTS)
-        theta, s = angle(path, variance), path.variance(variance).sqrt()
+        theta, s = path.angle(variance), path.variance(variance).sqrt()
         sine, cosine = theta.sin(), theta.cos()
 
         eps = stretch.reverse.denoiser(z, stretch.now(z))
@@ -77,7 +76,7 @@ class Exponential(Projected):
         memory = (deviation, *(memory or (torch.zeros_like(z),)))
         memory = memory[: 1 if stretch.clean else self.order]
         passed = stretch.times[: stretch.number + 1].flip(0)[: len(memory)]
-        nodes = angle(stretch.reverse.schedule(passed), variance).mean(1)
+        nodes = stretch.reverse.schedule(passed).angle(variance).mean(1)
         nodes = torch.cat([nodes, nodes.new_full((len(memory) - len(nodes),), torch.pi / 2)])
 
         stochastic = self.stochastic and noise is not None

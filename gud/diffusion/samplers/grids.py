@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gud.diffusion.noising import NoisingState
 from gud.diffusion.schedules import Schedule
 
 Times = Float[Tensor, " times"]
@@ -32,27 +31,19 @@ def quadratic(
 
 
 def active(schedule: Schedule, variance: Variance, steps: int, start: float, end: float) -> Times:
-    """Equal steps of the largest change of an `angle`, summed along the path.
+    """Equal steps of the largest change of a `NoisingState.angle`, summed along the path.
 
     So no component changes by more in a step than another in the next, however fast the schedule
     goes, and times at which all are at rest are passed over.
     """
     times = uniform(schedule, variance, POINTS, start, end)
-    length = angle(schedule(times), variance).diff(dim=0).abs().amax(1).cumsum(0)
+    length = schedule(times).angle(variance).diff(dim=0).abs().amax(1).cumsum(0)
     length = torch.cat([torch.zeros_like(length[:1]), length])
     wanted = length[-1] * uniform(schedule, variance, steps, 0.0, 1.0)
     after = torch.searchsorted(length, wanted[1:-1]).clamp(1, POINTS)
     part = (wanted[1:-1] - length[after - 1]) / (length[after] - length[after - 1])
     between = torch.lerp(times[after - 1], times[after], part)
     return torch.cat([times[:1], between, times[-1:]]) if steps else times[:1]
-
-
-def angle(state: NoisingState, variance: Variance) -> Float[Tensor, "batch components"]:
-    """theta_i with tan theta_i = sigma_i / (alpha_i sqrt(V_i)), from 0 (data) to pi/2 (noise).
-
-    tan^-2 theta_i is the signal-to-noise ratio of equation 16.
-    """
-    return torch.atan((0.5 * state.gamma).exp() / variance.to(state.gamma).sqrt())
 
 
 GRIDS: dict[str, Grid] = {"uniform": uniform, "quadratic": quadratic, "active": active}

@@ -49,22 +49,17 @@ class Stretch:
 
     def after(self, z: State) -> NoisingState:
         """The noising states at its end, for a batch of states."""
-        return self._at_rest(self.path(1).gamma[-1], z)
+        return NoisingState.at_rest(self.path(1).gamma[-1].expand(len(z), -1))
 
     def middle(self, z: State) -> NoisingState:
         """The noising states in its middle, for a batch of states; it has no clean end."""
-        return self._at_rest(self.path(2).gamma[1], z)
-
-    def _at_rest(self, gamma: Tensor, z: State) -> NoisingState:
-        gamma = gamma.expand(len(z), -1)
-        return NoisingState(gamma, torch.zeros_like(gamma))
+        return NoisingState.at_rest(self.path(2).gamma[1].expand(len(z), -1))
 
     def path(self, parts: int) -> NoisingState:
         """The noising states along it, at the ends of equal parts; of the clean end, only those."""
         if self.clean:
             gamma = self.reverse.schedule(self.times[-1:]).gamma
-            gamma = torch.cat([gamma, torch.full_like(gamma, -torch.inf)])
-            return NoisingState(gamma, torch.zeros_like(gamma))
+            return NoisingState.at_rest(torch.cat([gamma, torch.full_like(gamma, -torch.inf)]))
         first, last = self.times[self.number : self.number + 2]
         ends = torch.linspace(0, 1, parts + 1, dtype=first.dtype, device=first.device)
         return self.reverse.schedule(torch.lerp(first, last, ends))

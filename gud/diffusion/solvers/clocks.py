@@ -54,7 +54,7 @@ class AngleClock:
         even = torch.linspace(0, 1, CELLS + 1, dtype=torch.float64, device=device)
         times = torch.cat([even, kinks]).unique()
         gamma = path.gamma(times)
-        cosine = self.cosine((gamma[1:] + gamma[:-1]) / 2)
+        cosine = NoisingState.at_rest((gamma[1:] + gamma[:-1]) / 2).cosine(self.variance)
         steps = (gamma.diff(dim=0) / 2 * (cosine + self.softening)).square().mean(1).sqrt()
         return times, torch.cat([steps.new_zeros(1), steps.cumsum(0)])
 
@@ -75,14 +75,6 @@ class AngleClock:
 
     def readings(self, place: Float64[Tensor, "*rows"]) -> Float64[Tensor, "*rows components"]:
         """x_i, up to a constant."""
-        gamma = self.schedule.path.gamma(self.time(place).flatten())
-        tangent = self._tangent(gamma)
+        tangent = self.state(place.flatten()).tangent(self.variance)
         x = tangent.atan() + self.softening * tangent.asinh()
         return x.unflatten(0, place.shape)
-
-    def cosine(self, gamma: Float64[Tensor, "n components"]) -> Float64[Tensor, "n components"]:
-        """cos theta_i = alpha_i sqrt(V_i) / s_i."""
-        return self._tangent(gamma).square().add(1).rsqrt()
-
-    def _tangent(self, gamma: Float64[Tensor, "n components"]) -> Float64[Tensor, "n components"]:
-        return (gamma / 2).exp() / self.variance.to(gamma).sqrt()
