@@ -14,6 +14,7 @@ from gud.diffusion.processes import Process, State
 from gud.diffusion.samplers import Denoiser
 from gud.diffusion.samplers.bias import gaussian_denoiser
 from gud.diffusion.schedules import Schedule
+from gud.diffusion.schedules.places import even_times
 
 CELLS = 1024
 """Of the table from which times are drawn."""
@@ -115,9 +116,7 @@ def _quantiles(
     path: Schedule, process: Process, variance: Float64[Tensor, " components"]
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Maps uniform numbers to times, and their density, constant on each cell of a table."""
-    kinks = torch.tensor(path.kinks, dtype=torch.float64, device=variance.device)
-    even = torch.linspace(0, 1, CELLS + 1, dtype=torch.float64, device=variance.device)
-    edges = torch.cat([even, kinks]).unique()
+    edges = even_times(path, CELLS, variance.device)
     state = NoisingState.at_rest(process.noise_level(path(edges)))
     weight = (state.sigma**2 / state.variance(variance)).log().mean(1).diff()
     # A cell in which a Gaussian has nothing to lose is visited all the same.

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gud.diffusion.schedules import Schedule
+from gud.diffusion.schedules.places import Places
 
 Times = Float[Tensor, " times"]
 Variance = Float[Tensor, " components"]
@@ -37,12 +38,9 @@ def active(schedule: Schedule, variance: Variance, steps: int, start: float, end
     goes, and times at which all are at rest are passed over.
     """
     times = uniform(schedule, variance, POINTS, start, end)
-    length = schedule(times).angle(variance).diff(dim=0).abs().amax(1).cumsum(0)
-    length = torch.cat([torch.zeros_like(length[:1]), length])
-    wanted = length[-1] * uniform(schedule, variance, steps, 0.0, 1.0)
-    after = torch.searchsorted(length, wanted[1:-1]).clamp(1, POINTS)
-    part = (wanted[1:-1] - length[after - 1]) / (length[after] - length[after - 1])
-    between = torch.lerp(times[after - 1], times[after], part)
+    places = Places.after(times, schedule(times).angle(variance).diff(dim=0).abs().amax(1))
+    wanted = places.reached[-1] * uniform(schedule, variance, steps, 0.0, 1.0)
+    between = places.time(wanted[1:-1])
     return torch.cat([times[:1], between, times[-1:]]) if steps else times[:1]
 
 

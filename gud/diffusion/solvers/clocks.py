@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.schedules import Schedule
+from gud.diffusion.schedules.places import Places, even_times
 
 CELLS = 1024
 """Of the table that maps places to times."""
@@ -47,28 +47,21 @@ class AngleClock:
     softening: float = 0.05
 
     @cached_property
-    def _table(self) -> tuple[Float64[Tensor, " cells"], Float64[Tensor, " cells"]]:
-        """Times and their places; kinks are among them."""
-        path, device = self.schedule.path, self.variance.device
-        kinks = torch.tensor(path.kinks, dtype=torch.float64, device=device)
-        even = torch.linspace(0, 1, CELLS + 1, dtype=torch.float64, device=device)
-        times = torch.cat([even, kinks]).unique()
+    def _places(self) -> Places:
+        path = self.schedule.path
+        times = even_times(path, CELLS, self.variance.device)
         gamma = path.gamma(times)
         cosine = NoisingState.at_rest((gamma[1:] + gamma[:-1]) / 2).cosine(self.variance)
         steps = (gamma.diff(dim=0) / 2 * (cosine + self.softening)).square().mean(1).sqrt()
-        return times, torch.cat([steps.new_zeros(1), steps.cumsum(0)])
+        return Places.after(times, steps)
 
     @property
     def length(self) -> float:
         """The place of t = 1; that of t = 0 is 0."""
-        return float(self._table[1][-1])
+        return float(self._places.reached[-1])
 
     def time(self, place: Float64[Tensor, "*rows"]) -> Float64[Tensor, "*rows"]:
-        times, places = self._table
-        cell = torch.searchsorted(places, place.contiguous()).clamp(1, len(places) - 1)
-        low, high = places[cell - 1], places[cell]
-        fraction = ((place - low) / (high - low).clamp(min=1e-300)).clamp(0, 1)
-        return torch.lerp(times[cell - 1], times[cell], fraction)
+        return self._places.time(place)
 
     def state(self, place: Float64[Tensor, " rows"]) -> NoisingState:
         return self.schedule.path(self.time(place))
