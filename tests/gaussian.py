@@ -73,7 +73,7 @@ def soft_conditioning(representation: Representation, a: float, gamma_denoise: f
         ordering=-representation.log_sigma,
         a=a,
         gamma_denoise=gamma_denoise,
-        gamma_noise=gamma_noise_default(representation.log_variance),
+        gamma_noise=gamma_noise_default(representation.lowest),
     )
 
 

@@ -22,7 +22,6 @@ from gud.diffusion.samplers import (
     EulerMaruyama,
     Progress,
     Stepwise,
-    prior_sample,
     sample_sde,
 )
 from gud.diffusion.schedules.sequential import Sequential
@@ -181,7 +180,7 @@ def generate_strips(
         z = denoise(z, window.time, window.end)
         parts.append(phi(clean(denoiser, window, process, z))[..., :shift])
         noise = fresh.normal((*z.shape[1:3], grid[0] * shift))
-        z = slide(window, process, mean, z, prior_sample(process, noise))
+        z = slide(window, process, mean, z, process.prior_sample(noise))
         snapshot = phi(z) if number == windows // 2 else snapshot
     parts.append(phi(denoise(z, window.time, 0.0, last=True)))
     return Strips(torch.cat(parts, -1), snapshot)

@@ -28,7 +28,6 @@ from gud.diffusion.samplers import (
     Sampler,
     guided,
     noise_of,
-    prior_sample,
 )
 from gud.diffusion.samplers.bias import sampled_variance
 from gud.diffusion.schedules import Schedule
@@ -79,7 +78,7 @@ def draw_images(
     denoiser: Denoiser = model.eps
     if given is not None:
         denoiser = guided(model.eps, model.process, given, scale)
-    z = prior_sample(model.process, streams("prior", index).normal(model.state_shape))
+    z = model.process.prior_sample(streams("prior", index).normal(model.state_shape))
     with float32_precision(precision):
         z, evaluations = sampler(
             Reverse(denoiser, schedule, model.process, variance),

@@ -11,7 +11,7 @@ from gud.diffusion.processes import (
     OrnsteinUhlenbeck,
     PhaseSpaceLangevin,
 )
-from gud.diffusion.samplers import SAMPLERS, Options, Reverse, guided, prior_sample
+from gud.diffusion.samplers import SAMPLERS, Options, Reverse, guided
 from gud.diffusion.samplers.bias import gaussian_denoiser
 from gud.diffusion.samplers.conditional import Inpainting
 from gud.diffusion.schedules import SoftConditioning
@@ -82,7 +82,7 @@ def drawn(method, denoiser, process, steps, count=COUNT):
     reverse = Reverse(denoiser, SCHEDULE, process, SPREAD)
     z, _ = method(
         reverse,
-        prior_sample(process, noise),
+        process.prior_sample(noise),
         lambda z: fresh.normal(z.shape)[0].to(z),
         Options(steps=steps, noise_free_last_step=False),
     )

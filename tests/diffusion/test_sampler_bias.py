@@ -17,7 +17,6 @@ from gud.diffusion.samplers import (
     Options,
     Reverse,
     noise_of,
-    prior_sample,
 )
 from gud.diffusion.samplers.bias import gaussian_denoiser, sampled_variance
 from gud.diffusion.samplers.stepwise import Stretch
@@ -40,7 +39,7 @@ def samples(method, schedule, variance, options):
     noise = ImageStreams("cpu", 0, "prior", range(4)).normal((1, 2000, len(variance))).double()
     reverse = Reverse(gaussian_denoiser(PROCESS, variance), schedule, PROCESS, variance)
     steps = noise_of(ImageStreams("cpu", 0, "steps", range(4)))
-    z, _ = SAMPLERS[method](reverse, prior_sample(PROCESS, noise), steps, options)
+    z, _ = SAMPLERS[method](reverse, PROCESS.prior_sample(noise), steps, options)
     found = z.flatten(0, 2).var(0)
     return found, found * (2 / 8000) ** 0.5
 

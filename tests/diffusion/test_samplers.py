@@ -12,7 +12,6 @@ from gud.diffusion.samplers import (
     Ancestral,
     EulerMaruyama,
     Reverse,
-    prior_sample,
     sample_ode,
     sample_sde,
 )
@@ -122,7 +121,7 @@ def test_samples_do_not_depend_on_how_images_are_split_into_batches():
     gaussian, schedule = setting("pixel", whitened=False, a=1.0)
 
     def sample(images):
-        z = prior_sample(PROCESS, streams(images, "prior").normal((1, 1, 16))).double()
+        z = PROCESS.prior_sample(streams(images, "prior").normal((1, 1, 16))).double()
         return sample_euler_maruyama(
             gaussian.denoiser(PROCESS), schedule, PROCESS, z, streams(images), steps=20
         )

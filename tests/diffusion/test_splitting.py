@@ -7,7 +7,7 @@ from gaussian import Gaussian
 
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import CriticallyDampedLangevin, PhaseSpaceLangevin
-from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, Reverse, noise_of, prior_sample
+from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, Reverse, noise_of
 from gud.diffusion.samplers.stepwise import stretches
 from gud.diffusion.schedules import SoftConditioning
 from gud.randomness import ImageStreams
@@ -84,7 +84,7 @@ def test_two_evaluations_a_step_are_counted_within_the_budget(steps, denoise, ta
         return GAUSSIAN.denoiser(process)(z, state)
 
     reverse = Reverse(denoiser, SCHEDULE, process, torch.ones(3).double())
-    z = prior_sample(process, torch.zeros(1, 2, 1, 3).double())
+    z = process.prior_sample(torch.zeros(1, 2, 1, 3).double())
     options = Options(steps=steps, denoise=denoise)
     _, evaluations = SAMPLERS["sscs2"](reverse, z, torch.randn_like, options)
     assert (evaluations, len(calls)) == (taken, taken)
@@ -117,7 +117,7 @@ def test_samples_have_the_covariance_of_the_data(process, method, grid):
     reverse = Reverse(denoiser, SCHEDULE, process, torch.ones(3).double())
     steps = noise_of(ImageStreams("cpu", 0, "steps", range(4)))
     options = Options(steps=100, grid=GRIDS[grid], rtol=1e-5, atol=1e-5)
-    z, _ = SAMPLERS[method](reverse, prior_sample(process, noise), steps, options)
+    z, _ = SAMPLERS[method](reverse, process.prior_sample(noise), steps, options)
     samples = z[:, 0].flatten(0, 1).numpy()
     expected = marginal(process, 0.0)[:3, :3]
     variance = np.diag(expected)

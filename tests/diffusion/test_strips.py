@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gud.diffusion.processes import OrnsteinUhlenbeck
-from gud.diffusion.samplers import SAMPLERS, prior_sample
+from gud.diffusion.samplers import SAMPLERS
 from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.strips import clean, generate_strips, slide, sliding_window
 from gud.errors import InputError
@@ -65,7 +65,7 @@ def draw(
         window,
         PROCESS,
         mean,
-        prior_sample(PROCESS, prior),
+        PROCESS.prior_sample(prior),
         streams("steps", images, seed),
         streams("appended", images, seed),
         windows=windows,

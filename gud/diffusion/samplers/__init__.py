@@ -15,7 +15,6 @@ from gud.diffusion.samplers.sampler import Options as Options
 from gud.diffusion.samplers.sampler import Progress as Progress
 from gud.diffusion.samplers.sampler import Reverse as Reverse
 from gud.diffusion.samplers.sampler import Sampler as Sampler
-from gud.diffusion.samplers.sampler import prior_sample as prior_sample
 from gud.diffusion.samplers.splitting import SymmetricSplitting as SymmetricSplitting
 from gud.diffusion.samplers.stepwise import Stepwise as Stepwise
 from gud.diffusion.samplers.stepwise import noise_of as noise_of

@@ -18,7 +18,7 @@ from torch import Tensor
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State, apply
 from gud.diffusion.processes.matrices import cholesky, inverse_lower, product
-from gud.diffusion.samplers.sampler import Denoiser, Options, Reverse, Sampler, prior_sample
+from gud.diffusion.samplers.sampler import Denoiser, Options, Reverse, Sampler
 from gud.diffusion.samplers.stepwise import Memory, Stepwise, stretches
 from gud.diffusion.schedules import Schedule
 
@@ -53,7 +53,7 @@ def sampled_variance(
     """
     reverse = Reverse(gaussian_denoiser(process, variance), schedule, process, variance)
     unit = torch.eye(process.k, dtype=torch.float64, device=variance.device)
-    root = prior_sample(process, unit[:, :, None, None].expand(-1, -1, 1, len(variance)))
+    root = process.prior_sample(unit[:, :, None, None].expand(-1, -1, 1, len(variance)))
     if not isinstance(sampler, Stepwise):
         return sampler(reverse, root, torch.zeros_like, options)[0][:, 0, 0].square().sum(0)
     return _variance_after_steps(sampler, reverse, root, options)

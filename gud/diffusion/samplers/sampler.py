@@ -90,8 +90,3 @@ class Sampler(ABC):
         self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
     ) -> tuple[State, int]:
         """What a call returns."""
-
-
-def prior_sample(process: Process, noise: State) -> State:
-    """Turn standard noise into a draw from the prior."""
-    return process.prior_sample(noise)

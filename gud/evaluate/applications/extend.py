@@ -25,7 +25,6 @@ from gud.config.sections.section import Parameters
 from gud.data import datasets
 from gud.devices import float32_precision
 from gud.diffusion.dequantisation import quantise
-from gud.diffusion.samplers import prior_sample
 from gud.diffusion.schedules.sequential import Sequential
 from gud.diffusion.strips import SlidingWindow, Strips, generate_strips, sliding_window
 from gud.errors import InputError
@@ -78,7 +77,7 @@ def draw_strips(
         window,
         model.process,
         model.representation.mean,
-        prior_sample(model.process, streams("prior", index).normal(model.state_shape)),
+        model.process.prior_sample(streams("prior", index).normal(model.state_shape)),
         streams("steps", index),
         streams("appended", index),
         windows=strip.windows,

@@ -101,7 +101,7 @@ class SamplerBias(VarianceSection):
         assert labels.gamma_denoise is not None
         log_sigma = variance.log()
         diffused = torch.zeros_like(log_sigma) if whitened else log_sigma
-        noise = gamma_noise_default(log_sigma.clamp(max=0))
+        noise = gamma_noise_default(min(float(log_sigma.min()), 0.0))
         path = SoftConditioning(diffused, -log_sigma, a, labels.gamma_denoise, noise)
         schedule = Reparametrised(path, self.time_power)
         method, grid, denoise = CURVES[name]

@@ -57,7 +57,7 @@ class Figure2(VarianceSection):
         gamma_denoise = labels.gamma_denoise
         log_sigma = source.log().sort(descending=True).values
         white = torch.zeros_like(log_sigma)
-        noise, noise_white = gamma_noise_default(log_sigma), gamma_noise_default(white)
+        noise, noise_white = (gamma_noise_default(float(v.min())) for v in (log_sigma, white))
         columns = (
             ("(a) standard diffusion\nunwhitened, $a = 1$", log_sigma, 1.0, noise),
             ("(b) hierarchy-less\nunwhitened, $a = 0$", log_sigma, 0.0, noise),
