@@ -11,12 +11,15 @@ from gud.diffusion.samplers import (
     SAMPLERS,
     Ancestral,
     EulerMaruyama,
+    Options,
     Reverse,
+    noise_of,
     sample_ode,
     sample_sde,
 )
 from gud.diffusion.samplers.stepwise import Stretch
 from gud.diffusion.schedules import Reparametrised, column_schedule
+from gud.errors import InputError
 from gud.randomness import ImageStreams
 
 PROCESS = OrnsteinUhlenbeck()
@@ -190,6 +193,19 @@ def test_every_step_costs_one_evaluation_and_is_reported():
     assert steps == list(range(6))
     first, last = schedule.gamma(torch.tensor([1.0, 1 / 6], dtype=torch.float64))[:, 0].tolist()
     assert (calls[0], calls[-1], len(calls)) == (first, pytest.approx(last), 6)
+
+
+@pytest.mark.parametrize("method", [name for name in SAMPLERS if name != "ode"])
+def test_samples_that_are_not_finite_are_refused(method):
+    _, schedule = setting("pixel", whitened=False, a=1.0)
+
+    def denoiser(z, state):
+        return torch.full_like(z, torch.inf)
+
+    reverse = Reverse(denoiser, schedule, PROCESS, torch.ones(16).double())
+    z, noise = streams([0], "prior").normal((1, 1, 16)), noise_of(streams([0]))
+    with pytest.raises(InputError, match="values that are not finite"):
+        SAMPLERS[method](reverse, z, noise, Options(steps=4))
 
 
 @pytest.mark.parametrize("now, after", [(0.9, 0.2), (1.0, 0.0), (0.5, 0.45)])

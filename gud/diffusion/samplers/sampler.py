@@ -14,6 +14,7 @@ from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State
 from gud.diffusion.samplers.grids import Grid, uniform
 from gud.diffusion.schedules import Schedule
+from gud.errors import InputError
 
 Denoiser = Callable[[State, NoisingState], State]
 """Predicts the standard noise eps of a noised state, in components."""
@@ -82,11 +83,19 @@ class Sampler(ABC):
 
         Returns:
             z(end) and the number of network evaluations.
+
+        Raises:
+            InputError: z(end) is not finite.
         """
-        return self.draw(reverse, z, noise, options, progress)
+        z, evaluations = self.draw(reverse, z, noise, options, progress)
+        if not z.isfinite().all():
+            raise InputError(
+                "the sampler gave values that are not finite; more steps may be needed"
+            )
+        return z, evaluations
 
     @abstractmethod
     def draw(
         self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
     ) -> tuple[State, int]:
-        """What a call returns."""
+        """What a call returns, finite or not."""

@@ -72,7 +72,7 @@ def draw_strips(
         index: numbers of the strips; each has random streams of its own.
     """
     streams = functools.partial(ImageStreams, model.device, seed)
-    result = generate_strips(
+    return generate_strips(
         model.eps,
         window,
         model.process,
@@ -84,9 +84,6 @@ def draw_strips(
         steps_per_unit=strip.steps_per_unit,
         progress=functools.partial(progress, unit="window", label=label),
     )
-    if not result.images.isfinite().all():
-        raise InputError("the sampler gave values that are not finite; more steps may be needed")
-    return result
 
 
 def extend(job: StripJob, model: Path, data: Path | None, out: Path, device: torch.device) -> None:
