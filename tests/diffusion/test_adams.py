@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from gud.diffusion.schedules import SoftConditioning
 from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.solvers import AngleClock, adams, odeint_along
+from gud.diffusion.solvers.clocks import SOFTENING
 from gud.errors import InputError
 
 SMOOTH = SoftConditioning(torch.zeros(4).double(), torch.arange(4.0).double(), 1.0, -4.0, 3.0)
@@ -37,8 +38,8 @@ def test_adams_converges_with_its_order_and_to_the_solution_of_runge_kutta(sched
 
     def velocity(state, y, rows):
         tangent = state.gamma.div(2).exp()
-        x = tangent.atan() + clock.softening * tangent.asinh()
-        dx_dt = (state.alpha + clock.softening) * state.sigma * state.d_gamma_dt / 2
+        x = tangent.atan() + SOFTENING * tangent.asinh()
+        dx_dt = (state.alpha + SOFTENING) * state.sigma * state.d_gamma_dt / 2
         return (dx_dt * coupled(y[0], x),)
 
     tight = {"method": "tsit5", "rtol": 1e-10, "atol": 1e-10}

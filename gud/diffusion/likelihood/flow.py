@@ -16,6 +16,7 @@ from gud.diffusion.processes import Process, State, per_component
 from gud.diffusion.samplers import Denoiser
 from gud.diffusion.schedules import Schedule
 from gud.diffusion.solvers import AngleClock, adams, odeint_along
+from gud.diffusion.solvers.clocks import SOFTENING
 from gud.diffusion.solvers.runge_kutta import Parts, Rows, Times
 from gud.errors import InputError
 
@@ -133,7 +134,7 @@ def angle_log_likelihood(
         u, state = y[0], clock.state(place)
         scale = state.variance(clock.variance).sqrt()
         s, sine = per_component(scale, u), per_component(state.sigma / scale, u)
-        weight = 1 / per_component(state.cosine(clock.variance) + clock.softening, u)
+        weight = 1 / per_component(state.cosine(clock.variance) + SOFTENING, u)
         with torch.enable_grad():
             u = u.detach().requires_grad_()
             departure = denoiser(s * u, state) - sine * u

@@ -14,6 +14,8 @@ from gud.diffusion.schedules.places import Places, even_times
 
 CELLS = 1024
 """Of the table that maps places to times."""
+SOFTENING = 0.05
+"""kappa."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,10 @@ class AngleClock:
     Args:
         schedule: whose path is followed from t = 0 to 1.
         variance: V_i of the components as they are diffused, shape (components,).
-        softening: kappa.
     """
 
     schedule: Schedule
     variance: Float64[Tensor, " components"]
-    softening: float = 0.05
 
     @cached_property
     def _places(self) -> Places:
@@ -52,7 +52,7 @@ class AngleClock:
         times = even_times(path, CELLS, self.variance.device)
         gamma = path.gamma(times)
         cosine = NoisingState.at_rest((gamma[1:] + gamma[:-1]) / 2).cosine(self.variance)
-        steps = (gamma.diff(dim=0) / 2 * (cosine + self.softening)).square().mean(1).sqrt()
+        steps = (gamma.diff(dim=0) / 2 * (cosine + SOFTENING)).square().mean(1).sqrt()
         return Places.after(times, steps)
 
     @property
@@ -69,5 +69,5 @@ class AngleClock:
     def readings(self, place: Float64[Tensor, "*rows"]) -> Float64[Tensor, "*rows components"]:
         """x_i, up to a constant."""
         tangent = self.state(place.flatten()).tangent(self.variance)
-        x = tangent.atan() + self.softening * tangent.asinh()
+        x = tangent.atan() + SOFTENING * tangent.asinh()
         return x.unflatten(0, place.shape)
