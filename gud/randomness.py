@@ -42,7 +42,7 @@ def derive(seed: int, *labels: str | int) -> int:
     return int.from_bytes(digest(seed, *labels)[:8], "big") >> 1
 
 
-class Draws(ABC):
+class RandomNumbers(ABC):
     """Random numbers on a device."""
 
     device: torch.device
@@ -75,7 +75,7 @@ class Draws(ABC):
         return send(torch.from_numpy(self.numbers(draw, tuple(shape))), self.device)
 
 
-class Stream(Draws):
+class Stream(RandomNumbers):
     """The stream named by `labels`, and of that name the one of `number`."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Stream(Draws):
         return self._draw(lambda random, _: random.permutation(n), (n,))
 
 
-class ImageStreams(Draws):
+class ImageStreams(RandomNumbers):
     """One stream an image, so that its draws do not depend on which images share its batch.
 
     Shapes are those of one image; results have shape (images, *shape).

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from gud.randomness import Draws
+from gud.randomness import RandomNumbers
 
 DEQUANTISATION_OFFSET = 1 / 256
 """Mean of phi - (2 u / 256 - 1): uniform dequantisation shifts by half a grey level."""
@@ -14,7 +14,9 @@ DEQUANTISATION_VARIANCE = (2 / 256) ** 2 / 12
 """Variance that uniform dequantisation adds to each pixel."""
 
 
-def dequantise(images: UInt8[Tensor, "batch c h w"], draws: Draws) -> Float[Tensor, "batch c h w"]:
+def dequantise(
+    images: UInt8[Tensor, "batch c h w"], draws: RandomNumbers
+) -> Float[Tensor, "batch c h w"]:
     """phi = 2 (u + U[0, 1)) / 256 - 1 in float32 (App. B), on the device of the draws.
 
     U is drawn from the midpoints of 2^15 equal intervals: then every operation is exact in float32,

@@ -12,8 +12,9 @@ import numpy as np
 
 from gud.errors import InputError
 
-Rows = Sequence[Sequence[float]]
-Chosen = tuple[Rows, Rows, Rows, Sequence[float]]
+Entries = Sequence[Sequence[float]]
+"""Of a matrix, row by row."""
+Chosen = tuple[Entries, Entries, Entries, Sequence[float]]
 """D, Q, H and the start of `Matrices`."""
 TOLERANCE = 1e-10
 """Relative size of an eigenvalue, or of a difference, that is rounding alone."""
@@ -37,7 +38,7 @@ class Matrices:
         InputError: a matrix is not of its kind, or the process does not forget its start.
     """
 
-    def __init__(self, D: Rows, Q: Rows, H: Rows, start: Sequence[float] = ()) -> None:
+    def __init__(self, D: Entries, Q: Entries, H: Entries, start: Sequence[float] = ()) -> None:
         self.D, self.Q, self.H = (np.array(matrix, dtype=float) for matrix in (D, Q, H))
         self.start = tuple(start)
         _check(self.D, self.Q, self.H, self.start)

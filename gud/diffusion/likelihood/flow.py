@@ -17,12 +17,12 @@ from gud.diffusion.samplers import Denoiser
 from gud.diffusion.schedules import Schedule
 from gud.diffusion.solvers import AngleClock, adams, odeint_along
 from gud.diffusion.solvers.clocks import SOFTENING
-from gud.diffusion.solvers.runge_kutta import Parts, Rows, Times
+from gud.diffusion.solvers.runge_kutta import Elements, Parts, Times
 from gud.errors import InputError
 
 
 @dataclass(frozen=True)
-class LogLikelihood:
+class LikelihoodEstimates:
     """log p of states in nats, one estimate for each probe, and what it cost.
 
     Args:
@@ -51,7 +51,7 @@ def log_likelihood(
     atol: float,
     steps: int | None = None,
     standardise: Float[Tensor, " components"] | None = None,
-) -> LogLikelihood:
+) -> LikelihoodEstimates:
     """Log-density of z at t = 0 under the flow of equation 25 that ends in the prior at t = 1.
 
     d log p / dt = -div of the velocity, estimated by Hutchinson's v^T J v for every probe v. All
@@ -80,7 +80,7 @@ def log_likelihood(
     path, size = schedule.path, z[0].numel()
     coordinates = Components() if standardise is None else Standardised(process, standardise)
 
-    def velocity(state: NoisingState, y: Parts, rows: Rows) -> Parts:
+    def velocity(state: NoisingState, y: Parts, rows: Elements) -> Parts:
         rate = per_component(process.rate(state), y[0])
         with torch.enable_grad():
             u = y[0].detach().requires_grad_()
@@ -97,7 +97,7 @@ def log_likelihood(
     )
     prior = prior_log_prob(process, coordinates.z(u, end))
     stretch = (coordinates.log_det(end) - coordinates.log_det(start)) * z.shape[2]
-    return LogLikelihood((prior + stretch)[:, None] + divergence.double() * size, counts)
+    return LikelihoodEstimates((prior + stretch)[:, None] + divergence.double() * size, counts)
 
 
 def angle_log_likelihood(
@@ -109,7 +109,7 @@ def angle_log_likelihood(
     *,
     tolerance: float | None = None,
     steps: int | None = None,
-) -> LogLikelihood:
+) -> LikelihoodEstimates:
     """The same in the angles of `AngleClock`, by Adams' method: one evaluation a step (k = 1).
 
     What is integrated is the departure of eps from that of a Gaussian, over the clock of each
@@ -130,7 +130,7 @@ def angle_log_likelihood(
         )
     size = z[0].numel()
 
-    def rate(place: Times, y: Parts, rows: Rows) -> Parts:
+    def rate(place: Times, y: Parts, rows: Elements) -> Parts:
         u, state = y[0], clock.state(place)
         scale = state.variance(clock.variance).sqrt()
         s, sine = per_component(scale, u), per_component(state.sigma / scale, u)
@@ -152,7 +152,7 @@ def angle_log_likelihood(
     (u, divergence), counts = adams(rate, clock, y, size=change, tolerance=tolerance, steps=steps)
     stretch = (s_end / s_start).log().sum() * (size / z.shape[-1])
     log_prob = prior_log_prob(process, s_end * u) + stretch
-    return LogLikelihood(log_prob[:, None] + divergence.double().sum(2), counts)
+    return LikelihoodEstimates(log_prob[:, None] + divergence.double().sum(2), counts)
 
 
 def _diagonals(values: State, u: State, probes: Probes) -> list[State]:

@@ -18,8 +18,6 @@ from gud.diffusion.schedules.places import even_times
 
 CELLS = 1024
 """Of the table from which times are drawn."""
-Noise = Callable[[], State]
-"""The next standard noise for a batch of states."""
 
 
 def variational_bound(
@@ -29,7 +27,7 @@ def variational_bound(
     z: State,
     variance: Float[Tensor, " components"],
     shifts: Float64[Tensor, "replicates batch"],
-    noise: Noise,
+    noise: Callable[[], State],
     *,
     times: int,
 ) -> Float64[Tensor, "batch replicates"]:
@@ -67,6 +65,7 @@ def variational_bound(
         variance: V_i of the components as they are diffused; only the variance of the estimate
             depends on them.
         shifts: uniform in [0, 1), of the times of each replicate and state.
+        noise: the next standard noise for the batch.
         times: evaluations of the denoiser for each replicate.
 
     Returns:

@@ -3,7 +3,7 @@ Dockhorn et al. 2022, Mou et al. 2021)."""
 
 from __future__ import annotations
 
-from gud.diffusion.processes.recipe import Clock, Matching, Recipe
+from gud.diffusion.processes.recipe import ClockKind, Matching, Recipe
 from gud.diffusion.recipes import phase_space, third_order
 
 FLOOR = 1e-9
@@ -33,7 +33,7 @@ class PhaseSpaceLangevin(Recipe):
         nu: float,
         kappa: float,
         *,
-        clock: Clock = "own",
+        clock: ClockKind = "own",
         matching: Matching = "hybrid",
     ) -> None:
         super().__init__(
@@ -45,7 +45,7 @@ class CriticallyDampedLangevin(PhaseSpaceLangevin):
     """CLD: PSLD with Gamma = 0, whose noise enters through the momentum alone."""
 
     def __init__(
-        self, nu: float, kappa: float, *, clock: Clock = "own", matching: Matching = "hybrid"
+        self, nu: float, kappa: float, *, clock: ClockKind = "own", matching: Matching = "hybrid"
     ) -> None:
         super().__init__(0.0, nu, kappa, clock=clock, matching=matching)
 
@@ -62,6 +62,6 @@ class ThirdOrderLangevin(Recipe):
     """
 
     def __init__(
-        self, kappa: float, *, clock: Clock = "own", matching: Matching = "hybrid"
+        self, kappa: float, *, clock: ClockKind = "own", matching: Matching = "hybrid"
     ) -> None:
         super().__init__(*third_order(kappa), clock=clock, matching=matching)

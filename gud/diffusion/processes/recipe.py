@@ -25,9 +25,9 @@ from gud.diffusion.processes.matrices import (
 )
 from gud.diffusion.processes.moments import moments, with_start
 from gud.diffusion.processes.process import Process
-from gud.diffusion.recipes import Matrices
+from gud.diffusion.recipes import Entries, Matrices
 
-Clock = Literal["snr", "own"]
+ClockKind = Literal["snr", "own"]
 Matching = Literal["hybrid", "denoising"]
 
 
@@ -54,12 +54,12 @@ class Recipe(Process):
 
     def __init__(
         self,
-        D: Sequence[Sequence[float]],
-        Q: Sequence[Sequence[float]],
-        H: Sequence[Sequence[float]],
+        D: Entries,
+        Q: Entries,
+        H: Entries,
         start: Sequence[float] = (),
         *,
-        clock: Clock = "own",
+        clock: ClockKind = "own",
         matching: Matching = "hybrid",
         floor: float = 0.0,
     ) -> None:

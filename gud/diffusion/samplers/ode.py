@@ -10,7 +10,7 @@ from gud.diffusion.samplers.sampler import Denoiser, Noise, Options, Progress, R
 from gud.diffusion.samplers.stepwise import Stretch
 from gud.diffusion.schedules import Schedule
 from gud.diffusion.solvers import odeint_along
-from gud.diffusion.solvers.runge_kutta import Parts, Rows
+from gud.diffusion.solvers.runge_kutta import Elements, Parts
 
 
 class FlowODE(Sampler):
@@ -65,7 +65,7 @@ def sample_ode(
         z(end) and the number of network evaluations for the sample that needed most of them.
     """
 
-    def velocity(state: NoisingState, y: Parts, rows: Rows) -> Parts:
+    def velocity(state: NoisingState, y: Parts, rows: Elements) -> Parts:
         (z,) = y
         score = process.score(denoiser(z, state), state)
         return (per_component(process.rate(state), z) * process.flow(z, score),)

@@ -8,7 +8,7 @@ from typing import Literal
 from gud.diffusion.representation import Representation
 
 SIGMA_MIN = 0.99
-Noise = float | Literal["auto", "common"]
+GammaNoise = float | Literal["auto", "common"]
 """gamma_noise, or the prior that it is the smallest allowed for: its own, or either."""
 
 
@@ -23,7 +23,7 @@ def gamma_noise_default(least_log_variance: float) -> float:
     return max(3.0, math.log(SIGMA_MIN**2 / (1 - SIGMA_MIN**2)) - least_log_variance)
 
 
-def gamma_noise_of(representation: Representation, gamma_noise: Noise) -> float:
+def gamma_noise_of(representation: Representation, gamma_noise: GammaNoise) -> float:
     """gamma_noise as a number; `common` is the larger of what the two priors need."""
     match gamma_noise:
         case "auto":
@@ -35,7 +35,7 @@ def gamma_noise_of(representation: Representation, gamma_noise: Noise) -> float:
 
 
 def common_ends(
-    representation: Representation, gamma_denoise: float, gamma_noise: Noise
+    representation: Representation, gamma_denoise: float, gamma_noise: GammaNoise
 ) -> tuple[float, float]:
     """gamma_min and gamma_max shared by all components: the weakest that satisfy equation 19."""
     return (

@@ -22,7 +22,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from gud.diffusion.representation import Representation
-from gud.diffusion.schedules.ends import Noise, gamma_noise_of
+from gud.diffusion.schedules.ends import GammaNoise, gamma_noise_of
 from gud.diffusion.schedules.schedule import PiecewiseLinear
 from gud.errors import InputError
 
@@ -152,7 +152,7 @@ def region(
     groups: int,
     a: tuple[float, float],
     gamma_denoise: float,
-    gamma_noise: Noise,
+    gamma_noise: GammaNoise,
 ) -> Region:
     """The region of a representation, with groups of equally many components."""
     ordering = -representation.log_sigma.double()
@@ -175,7 +175,7 @@ def free(
     a: tuple[float, float],
     levels: Sequence[Sequence[float]] | None,
     gamma_denoise: float = -7.0,
-    gamma_noise: Noise = "auto",
+    gamma_noise: GammaNoise = "auto",
 ) -> Free:
     """The path at a part s of the way from standard diffusion to the one with the given levels.
 

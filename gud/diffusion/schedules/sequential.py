@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gud.diffusion.representation import Representation
-from gud.diffusion.schedules.ends import Noise, common_ends
+from gud.diffusion.schedules.ends import GammaNoise, common_ends
 from gud.diffusion.schedules.schedule import PiecewiseLinear
 from gud.errors import InputError
 
@@ -67,7 +67,7 @@ def columns(
     b: float,
     *,
     gamma_denoise: float = -7.0,
-    gamma_noise: Noise = "auto",
+    gamma_noise: GammaNoise = "auto",
 ) -> Sequential:
     """The column-sequential schedule of a representation in pixels or wavelets, equation 21."""
     if representation.columns is None:
@@ -82,7 +82,7 @@ def wavelet_columns(
     b: float,
     *,
     gamma_denoise: float = -7.0,
-    gamma_noise: Noise = "auto",
+    gamma_noise: GammaNoise = "auto",
 ) -> Sequential:
     """The wavelet-and-column schedule of a representation in wavelets, equation 22."""
     if representation.groups is None or representation.columns is None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gud.diffusion.representation import Representation
-from gud.diffusion.schedules.ends import Noise, gamma_noise_of
+from gud.diffusion.schedules.ends import GammaNoise, gamma_noise_of
 from gud.diffusion.schedules.schedule import Schedule
 from gud.errors import InputError
 
@@ -63,7 +63,7 @@ def soft_conditioning(
     r: float,
     *,
     gamma_denoise: float = -7.0,
-    gamma_noise: Noise = "auto",
+    gamma_noise: GammaNoise = "auto",
 ) -> SoftConditioning:
     """The soft-conditioning schedule of a representation, equations 18-20.
 

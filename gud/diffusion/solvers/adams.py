@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from gud.diffusion.solvers.clocks import AngleClock
-from gud.diffusion.solvers.runge_kutta import Counts, Parts, Rows, Times, _without
+from gud.diffusion.solvers.runge_kutta import Counts, Elements, Parts, Times, _without
 from gud.errors import InputError
 
 PANELS = 8
@@ -21,7 +21,7 @@ FIRST, SAFETY, LEAST_FACTOR, LARGEST_FACTOR = 1 / 64, 0.9, 0.3, 2.0
 
 
 def adams(
-    rate: Callable[[Times, Parts, Rows], Parts],
+    rate: Callable[[Times, Parts, Elements], Parts],
     clock: AngleClock,
     y: Parts,
     *,
@@ -54,7 +54,7 @@ def adams(
     length, device = clock.length, y[0].device
     count = torch.zeros(len(y[0]), dtype=torch.int64, device=device)
 
-    def evaluate(place: Times, y: Parts, rows: Rows) -> Parts:
+    def evaluate(place: Times, y: Parts, rows: Elements) -> Parts:
         count[rows] += 1
         found = rate(place, y, rows)
         finite = torch.stack([part.flatten(1).isfinite().all(1) for part in found]).all(0)

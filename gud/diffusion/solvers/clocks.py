@@ -15,7 +15,7 @@ from gud.diffusion.schedules.places import Places, even_times
 CELLS = 1024
 """Of the table that maps places to times."""
 SOFTENING = 0.05
-"""kappa."""
+"""kappa of `AngleClock`."""
 
 
 @dataclass(frozen=True)

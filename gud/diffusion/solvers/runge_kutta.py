@@ -17,7 +17,7 @@ from gud.errors import InputError
 Parts = tuple[Shaped[Tensor, "rows ..."], ...]
 """The parts of a state, with a common first axis and dtype; the error of each is controlled."""
 Times = Float64[Tensor, " rows"]
-Rows = Int64[Tensor, " rows"]
+Elements = Int64[Tensor, " rows"]
 """Which elements of the batch have not arrived yet."""
 Counts = Int64[Tensor, " batch"]
 Flat = Float[Tensor, "rows size"]
@@ -27,7 +27,7 @@ SAFETY, LEAST_FACTOR, LARGEST_FACTOR = 0.9, 0.2, 10.0
 
 
 def odeint(
-    velocity: Callable[[Times, Parts, Rows], Parts],
+    velocity: Callable[[Times, Parts, Elements], Parts],
     y: Parts,
     start: float,
     end: float,
@@ -70,7 +70,7 @@ def odeint(
 
 def odeint_along(
     path: Schedule,
-    velocity: Callable[[NoisingState, Parts, Rows], Parts],
+    velocity: Callable[[NoisingState, Parts, Elements], Parts],
     y: Parts,
     start: float,
     end: float,
@@ -88,7 +88,7 @@ def odeint_along(
     total = torch.zeros(len(y[0]), dtype=torch.int64, device=y[0].device)
     for first, last, piece in path.pieces(start, end):
 
-        def velocity_at(t: Times, y: Parts, rows: Rows, piece: Schedule = piece) -> Parts:
+        def velocity_at(t: Times, y: Parts, rows: Elements, piece: Schedule = piece) -> Parts:
             return velocity(piece(t), y, rows)
 
         y, count = odeint(velocity_at, y, first, last, **settings)
@@ -101,7 +101,7 @@ class _Problem:
 
     def __init__(
         self,
-        velocity: Callable[[Times, Parts, Rows], Parts],
+        velocity: Callable[[Times, Parts, Elements], Parts],
         y: Parts,
         start: float,
         end: float,
@@ -117,7 +117,7 @@ class _Problem:
         split = y.split([shape.numel() for shape in self.shapes], 1)
         return tuple(p.reshape(len(y), *s) for p, s in zip(split, self.shapes, strict=True))
 
-    def __call__(self, t: Times, y: Flat, rows: Rows) -> Flat:
+    def __call__(self, t: Times, y: Flat, rows: Elements) -> Flat:
         # The guess of the first step may look past the end.
         t = t.clamp(self.low, self.high)
         self.count[rows] += 1
@@ -183,7 +183,7 @@ def _adaptive_steps(problem: _Problem, tableau: Tableau, y: Flat, start: float, 
 
 
 def _step(
-    problem: _Problem, tableau: Tableau, t: Times, h: Times, y: Flat, dy: Flat, rows: Rows
+    problem: _Problem, tableau: Tableau, t: Times, h: Times, y: Flat, dy: Flat, rows: Elements
 ) -> tuple[Flat, Flat, Flat]:
     """The state after a step, the estimate of its error, and the velocity at the last stage."""
     slopes, length = [dy], _column(h, y)
