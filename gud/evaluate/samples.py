@@ -24,7 +24,7 @@ from gud.diffusion.samplers import (
     Denoiser,
     LogLikelihood,
     Options,
-    Reverse,
+    ReverseProcess,
     Sampler,
     guided,
     noise_of,
@@ -81,7 +81,7 @@ def draw_images(
     z = model.process.prior_sample(streams("prior", index).normal(model.state_shape))
     with float32_precision(precision):
         z, evaluations = sampler(
-            Reverse(denoiser, schedule, model.process, variance),
+            ReverseProcess(denoiser, schedule, model.process, variance),
             z,
             noise_of(streams("steps", index)),
             Options(steps, grid_of, noise_free_last_step, denoise, rtol, atol),

@@ -11,7 +11,7 @@ from gud.diffusion.processes import (
     OrnsteinUhlenbeck,
     PhaseSpaceLangevin,
 )
-from gud.diffusion.samplers import SAMPLERS, Options, Reverse, guided
+from gud.diffusion.samplers import SAMPLERS, Options, ReverseProcess, guided
 from gud.diffusion.samplers.bias import gaussian_denoiser
 from gud.diffusion.samplers.conditional import Inpainting
 from gud.diffusion.schedules import SoftConditioning
@@ -79,7 +79,7 @@ def test_guidance_by_the_exact_classifier_is_the_prediction_of_the_class(name, t
 def drawn(method, denoiser, process, steps, count=COUNT):
     noise = ImageStreams("cpu", 0, "prior", [0]).normal((count, process.k, 1, 3))[0].double()
     fresh = ImageStreams("cpu", 0, "steps", [0])
-    reverse = Reverse(denoiser, SCHEDULE, process, SPREAD)
+    reverse = ReverseProcess(denoiser, SCHEDULE, process, SPREAD)
     z, _ = method(
         reverse,
         process.prior_sample(noise),

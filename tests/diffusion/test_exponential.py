@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gud.diffusion.processes import OrnsteinUhlenbeck
-from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, Reverse, sample_ode
+from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, ReverseProcess, sample_ode
 from gud.diffusion.schedules import Reparametrised, SoftConditioning
 from gud.diffusion.schedules.sequential import column_schedule
 
@@ -33,7 +33,7 @@ def denoiser(z, state):
 
 
 def reverse_of(schedule):
-    return Reverse(denoiser, schedule, PROCESS, VARIANCE)
+    return ReverseProcess(denoiser, schedule, PROCESS, VARIANCE)
 
 
 def prior(count, seed=0):

@@ -17,7 +17,7 @@ from gud.diffusion.processes import (
     PhaseSpaceLangevin,
     ThirdOrderLangevin,
 )
-from gud.diffusion.samplers import SAMPLERS, Options, Reverse
+from gud.diffusion.samplers import SAMPLERS, Options, ReverseProcess
 from gud.diffusion.samplers.bias import sampled_variance
 from gud.diffusion.samplers.projected import ProjectedPath
 from gud.diffusion.schedules import SoftConditioning
@@ -37,7 +37,7 @@ METHODS = [name for name in SAMPLERS if name.startswith("exponential")]
 
 
 def reverse_of(process, data):
-    return Reverse(Gaussian(data, channels=1).denoiser(process), SCHEDULE, process, VARIANCE)
+    return ReverseProcess(Gaussian(data, channels=1).denoiser(process), SCHEDULE, process, VARIANCE)
 
 
 def marginal(process, t: float, data: np.ndarray) -> np.ndarray:
@@ -140,8 +140,8 @@ def test_with_the_exact_score_every_process_has_the_samples_of_ornstein_uhlenbec
     starts = SCHEDULE(torch.ones(5))
     found = []
     for reverse, start in (
-        (Reverse(exact.denoiser(process), SCHEDULE, process, VARIANCE), z),
-        (Reverse(exact.denoiser(ou), path, ou, VARIANCE), process.project(z, starts)[0]),
+        (ReverseProcess(exact.denoiser(process), SCHEDULE, process, VARIANCE), z),
+        (ReverseProcess(exact.denoiser(ou), path, ou, VARIANCE), process.project(z, starts)[0]),
     ):
         fresh = torch.Generator().manual_seed(1)
 
@@ -163,7 +163,7 @@ def test_no_step_takes_the_noise_of_a_number_that_has_none_of_its_own():
     z = torch.randn(5, 2, 1, 3, generator=torch.Generator().manual_seed(0)).double()
     seen, unseen = (
         SAMPLERS["exponential_ode3"](one, z, torch.randn_like, Options(10))[0]
-        for one in (reverse, Reverse(blind, SCHEDULE, process, VARIANCE))
+        for one in (reverse, ReverseProcess(blind, SCHEDULE, process, VARIANCE))
     )
     torch.testing.assert_close(seen, unseen, rtol=1e-7, atol=1e-7)
 

@@ -15,7 +15,7 @@ from gud.diffusion.samplers import (
     GRIDS,
     SAMPLERS,
     Options,
-    Reverse,
+    ReverseProcess,
     noise_of,
 )
 from gud.diffusion.samplers.bias import gaussian_denoiser, sampled_variance
@@ -37,7 +37,7 @@ def setting(whitened, a=1.3):
 def samples(method, schedule, variance, options):
     """Variances of the components of 8000 independent channels, and their standard errors."""
     noise = ImageStreams("cpu", 0, "prior", range(4)).normal((1, 2000, len(variance))).double()
-    reverse = Reverse(gaussian_denoiser(PROCESS, variance), schedule, PROCESS, variance)
+    reverse = ReverseProcess(gaussian_denoiser(PROCESS, variance), schedule, PROCESS, variance)
     steps = noise_of(ImageStreams("cpu", 0, "steps", range(4)))
     z, _ = SAMPLERS[method](reverse, PROCESS.prior_sample(noise), steps, options)
     found = z.flatten(0, 2).var(0)
@@ -111,7 +111,9 @@ def test_of_the_noise_at_t_0_a_noise_free_last_step_leaves_exp_of_minus_its_leng
     times = torch.tensor([1 / steps, 0.0], dtype=torch.float64)
     now, after = (schedule(times[i : i + 1]) for i in (0, 1))
     noise = now.sigma[:, None, None]
-    reverse = Reverse(lambda z, _: torch.ones_like(z), schedule, PROCESS, torch.ones(16).double())
+    reverse = ReverseProcess(
+        lambda z, _: torch.ones_like(z), schedule, PROCESS, torch.ones(16).double()
+    )
     mean, _ = SAMPLERS[method].step(Stretch(reverse, times, 0), noise, None, ())
     left = (mean[0, 0, 0] / after.sigma[0]) ** 2
     torch.testing.assert_close(left, (after.gamma - now.gamma)[0].exp(), rtol=0.01, atol=0)

@@ -12,7 +12,7 @@ from gud.diffusion.samplers import (
     Ancestral,
     EulerMaruyama,
     Options,
-    Reverse,
+    ReverseProcess,
     noise_of,
     sample_ode,
     sample_sde,
@@ -202,7 +202,7 @@ def test_samples_that_are_not_finite_are_refused(method):
     def denoiser(z, state):
         return torch.full_like(z, torch.inf)
 
-    reverse = Reverse(denoiser, schedule, PROCESS, torch.ones(16).double())
+    reverse = ReverseProcess(denoiser, schedule, PROCESS, torch.ones(16).double())
     z, noise = streams([0], "prior").normal((1, 1, 16)), noise_of(streams([0]))
     with pytest.raises(InputError, match="values that are not finite"):
         SAMPLERS[method](reverse, z, noise, Options(steps=4))
@@ -218,7 +218,9 @@ def test_an_ancestral_step_of_any_size_is_exact_for_known_data(now, after):
     def denoiser(z, state):
         return (z - state.alpha[:, None, None] * value) / state.sigma[:, None, None]
 
-    stretch = Stretch(Reverse(denoiser, schedule, PROCESS, torch.ones(16).double()), times, 0)
+    stretch = Stretch(
+        ReverseProcess(denoiser, schedule, PROCESS, torch.ones(16).double()), times, 0
+    )
 
     def step(z, noise):
         return Ancestral().step(stretch, z[:, None, None], noise, ())[0]
@@ -253,7 +255,9 @@ def test_ancestral_samples_have_the_covariance_of_the_flow_in_the_limit_of_many_
 def test_a_component_whose_clock_stands_still_keeps_its_value_to_the_bit(method):
     schedule = column_schedule(torch.tensor([0, 1, 2]), 0.8, -7.0, 5.0)
     z = torch.randn(2, 1, 1, 3, generator=torch.Generator().manual_seed(0))
-    reverse = Reverse(lambda z, _: torch.ones_like(z), schedule, PROCESS, torch.ones(3).double())
+    reverse = ReverseProcess(
+        lambda z, _: torch.ones_like(z), schedule, PROCESS, torch.ones(3).double()
+    )
     # The middle column alone is noised between these times.
     times = torch.tensor([0.57, 0.5, 0.43], dtype=torch.float64)
     moved, memory = z, ()

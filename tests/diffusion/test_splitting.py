@@ -7,7 +7,7 @@ from gaussian import Gaussian
 
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import CriticallyDampedLangevin, PhaseSpaceLangevin
-from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, Reverse, noise_of
+from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, ReverseProcess, noise_of
 from gud.diffusion.samplers.stepwise import stretches
 from gud.diffusion.schedules import SoftConditioning
 from gud.randomness import ImageStreams
@@ -37,7 +37,7 @@ def marginal(process, t: float) -> np.ndarray:
 def after_steps(process, method: str, evaluations: int) -> np.ndarray:
     """Covariance of the samples from the marginal at t = 1, by the moments of each step."""
     sampler, k, size = SAMPLERS[method], process.k, 3 * process.k
-    reverse = Reverse(GAUSSIAN.denoiser(process), SCHEDULE, process, torch.ones(3).double())
+    reverse = ReverseProcess(GAUSSIAN.denoiser(process), SCHEDULE, process, torch.ones(3).double())
     covariance, draws = marginal(process, 1.0), size * sampler.draws
     for stretch, _ in stretches(reverse, Options(steps=evaluations), sampler.evaluations):
         unit = torch.eye(size).double().view(size, k, 1, 3)
@@ -83,7 +83,7 @@ def test_two_evaluations_a_step_are_counted_within_the_budget(steps, denoise, ta
         calls.append(1)
         return GAUSSIAN.denoiser(process)(z, state)
 
-    reverse = Reverse(denoiser, SCHEDULE, process, torch.ones(3).double())
+    reverse = ReverseProcess(denoiser, SCHEDULE, process, torch.ones(3).double())
     z = process.prior_sample(torch.zeros(1, 2, 1, 3).double())
     options = Options(steps=steps, denoise=denoise)
     _, evaluations = SAMPLERS["sscs2"](reverse, z, torch.randn_like, options)
@@ -114,7 +114,7 @@ def test_samples_have_the_covariance_of_the_data(process, method, grid):
         )
 
     noise = ImageStreams("cpu", 0, "prior", range(4)).normal((2, 1000, 3)).double()
-    reverse = Reverse(denoiser, SCHEDULE, process, torch.ones(3).double())
+    reverse = ReverseProcess(denoiser, SCHEDULE, process, torch.ones(3).double())
     steps = noise_of(ImageStreams("cpu", 0, "steps", range(4)))
     options = Options(steps=100, grid=GRIDS[grid], rtol=1e-5, atol=1e-5)
     z, _ = SAMPLERS[method](reverse, process.prior_sample(noise), steps, options)

@@ -7,7 +7,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from gud.diffusion.processes import Process, State, beside
+from gud.diffusion.processes import Process, State, per_variable
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
 
@@ -44,7 +44,7 @@ def draw_auxiliary(
             f"the process starts its auxiliary numbers with the variances {list(process.start)}, "
             f"and those without any have no density: take the bound with start = noised"
         )
-    spread = beside(z, (0.0, *process.start)).sqrt()
+    spread = per_variable((0.0, *process.start), z).sqrt()
     auxiliary = noise[:, 1:].double()
     entries = z[0, 0].numel() * sum(math.log(2 * math.pi * variance) for variance in process.start)
     correction = 0.5 * (auxiliary.square().flatten(1).sum(1) + entries)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gud.diffusion.noising import NoisingState
-from gud.diffusion.processes import Matrix, Process, State, apply, beside
+from gud.diffusion.processes import Matrix, Process, State, apply, per_variable
 from gud.diffusion.processes.matrices import (
     cholesky,
     inverse_lower,
@@ -88,7 +88,7 @@ class Standardised(Coordinates):
         covariance = self._covariance(state)
         root = cholesky(covariance)
         inverse, drift = inverse_lower(root), linear(self.process.drift, covariance)
-        power = torch.stack([beside(root, row)[:, 0] for row in self.process.power])
+        power = torch.stack([per_variable(row, root)[:, 0] for row in self.process.power])
         rate = drift + drift.transpose(1, 2) + power
         growth = product(product(inverse, rate), inverse.transpose(1, 2))
         half = growth.permute(0, 3, 1, 2).tril(-1).permute(0, 2, 3, 1)

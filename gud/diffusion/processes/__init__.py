@@ -11,8 +11,8 @@ from gud.diffusion.processes.phase_space import CriticallyDampedLangevin as Crit
 from gud.diffusion.processes.phase_space import PhaseSpaceLangevin as PhaseSpaceLangevin
 from gud.diffusion.processes.phase_space import ThirdOrderLangevin as ThirdOrderLangevin
 from gud.diffusion.processes.process import Process as Process
-from gud.diffusion.processes.process import beside as beside
 from gud.diffusion.processes.process import per_component as per_component
+from gud.diffusion.processes.process import per_variable as per_variable
 from gud.diffusion.processes.recipe import Recipe as Recipe
 
 PROCESSES: dict[str, type[Process]] = {

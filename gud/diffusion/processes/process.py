@@ -164,10 +164,10 @@ class Process(ABC):
         first, then = (one / one.square().sum(1, keepdim=True).sqrt() for one in (first, then))
         both, cosine = first + then, (first * then).sum(1, keepdim=True)[:, None]
         identity = torch.eye(self.k, dtype=first.dtype, device=first.device)[None, :, :, None]
-        beside = identity - both[:, :, None] * both[:, None] / (1 + cosine)
-        beside = beside + then[:, :, None] * first[:, None]
+        rotation = identity - both[:, :, None] * both[:, None] / (1 + cosine)
+        rotation = rotation + then[:, :, None] * first[:, None]
         factor = self.factor(after)
-        moved = product(product(factor, beside), self.inverse_factor(now))
+        moved = product(product(factor, rotation), self.inverse_factor(now))
         sigma = self.noise_level(after).sigmoid().sqrt()
         seen = apply(factor, then[:, :, None] / sigma[:, None, None])
         return apply(moved, z) + seen.to(z) * reduced
@@ -254,8 +254,11 @@ class Process(ABC):
         return rows(b @ b.T)
 
 
-def beside(z: State, values: tuple[float, ...]) -> Float[Tensor, "k 1 1"]:
-    """Numbers for the k parts of a state, written on its device: a copy there would wait for it."""
+def per_variable(values: tuple[float, ...], z: State) -> Float[Tensor, "k 1 1"]:
+    """Broadcast a number for each of the k variables against states.
+
+    Written on their device: a copy from the host would synchronise.
+    """
     return torch.stack([z.new_full((1, 1), value) for value in values])
 
 

@@ -13,7 +13,7 @@ from gud.diffusion.samplers.sampler import Denoiser as Denoiser
 from gud.diffusion.samplers.sampler import Noise as Noise
 from gud.diffusion.samplers.sampler import Options as Options
 from gud.diffusion.samplers.sampler import Progress as Progress
-from gud.diffusion.samplers.sampler import Reverse as Reverse
+from gud.diffusion.samplers.sampler import ReverseProcess as ReverseProcess
 from gud.diffusion.samplers.sampler import Sampler as Sampler
 from gud.diffusion.samplers.splitting import SymmetricSplitting as SymmetricSplitting
 from gud.diffusion.samplers.stepwise import Stepwise as Stepwise

@@ -18,7 +18,7 @@ from torch import Tensor
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State, apply
 from gud.diffusion.processes.matrices import cholesky, inverse_lower, product
-from gud.diffusion.samplers.sampler import Denoiser, Options, Reverse, Sampler
+from gud.diffusion.samplers.sampler import Denoiser, Options, ReverseProcess, Sampler
 from gud.diffusion.samplers.stepwise import Memory, Stepwise, stretches
 from gud.diffusion.schedules import Schedule
 
@@ -51,7 +51,7 @@ def sampled_variance(
     Args:
         variance: V_i of the data as they are diffused.
     """
-    reverse = Reverse(gaussian_denoiser(process, variance), schedule, process, variance)
+    reverse = ReverseProcess(gaussian_denoiser(process, variance), schedule, process, variance)
     unit = torch.eye(process.k, dtype=torch.float64, device=variance.device)
     root = process.prior_sample(unit[:, :, None, None].expand(-1, -1, 1, len(variance)))
     if not isinstance(sampler, Stepwise):
@@ -61,7 +61,7 @@ def sampled_variance(
 
 @torch.no_grad()
 def _variance_after_steps(
-    sampler: Stepwise, reverse: Reverse, root: State, options: Options
+    sampler: Stepwise, reverse: ReverseProcess, root: State, options: Options
 ) -> Variance:
     """As `sampled_variance`, from a root of the covariance, whose columns are one of a batch."""
     k = reverse.process.k

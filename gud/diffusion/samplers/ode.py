@@ -6,7 +6,14 @@ import torch
 
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State, per_component
-from gud.diffusion.samplers.sampler import Denoiser, Noise, Options, Progress, Reverse, Sampler
+from gud.diffusion.samplers.sampler import (
+    Denoiser,
+    Noise,
+    Options,
+    Progress,
+    ReverseProcess,
+    Sampler,
+)
 from gud.diffusion.samplers.stepwise import Stretch
 from gud.diffusion.schedules import Schedule
 from gud.diffusion.solvers import odeint_along
@@ -20,7 +27,7 @@ class FlowODE(Sampler):
     """
 
     def draw(
-        self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
+        self, reverse: ReverseProcess, z: State, noise: Noise, options: Options, progress: Progress
     ) -> tuple[State, int]:
         schedule, process = reverse.schedule, reverse.process
         z, evaluations = sample_ode(

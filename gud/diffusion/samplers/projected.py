@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import PROJECTED, Process, Reduced, State
-from gud.diffusion.samplers.sampler import Noise, Reverse
+from gud.diffusion.samplers.sampler import Noise, ReverseProcess
 from gud.diffusion.samplers.stepwise import Memory, Stepwise, Stretch
 from gud.diffusion.schedules import Schedule
 
@@ -38,7 +38,7 @@ class Projected(Stepwise):
             return process.drop(outer.denoiser(z, now), z, now)
 
         path = ProjectedPath(outer.schedule, process)
-        reverse = Reverse(denoiser, path, PROJECTED, outer.variance)
+        reverse = ReverseProcess(denoiser, path, PROJECTED, outer.variance)
         inner = Stretch(reverse, stretch.times, stretch.number)
         reduced, memory = self.move(inner, process.project(z, now)[0], noise, memory)
         if stretch.clean:

@@ -24,7 +24,7 @@ Progress = Callable[[Iterable[int]], Iterable[int]]
 
 
 @dataclass(frozen=True)
-class Reverse:
+class ReverseProcess:
     """The reverse process of a model along one schedule.
 
     Args:
@@ -70,7 +70,7 @@ class Sampler(ABC):
     @torch.no_grad()
     def __call__(
         self,
-        reverse: Reverse,
+        reverse: ReverseProcess,
         z: State,
         noise: Noise,
         options: Options,
@@ -96,6 +96,6 @@ class Sampler(ABC):
 
     @abstractmethod
     def draw(
-        self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
+        self, reverse: ReverseProcess, z: State, noise: Noise, options: Options, progress: Progress
     ) -> tuple[State, int]:
         """What a call returns, finite or not."""

@@ -17,7 +17,7 @@ from gud.diffusion.samplers.sampler import (
     Noise,
     Options,
     Progress,
-    Reverse,
+    ReverseProcess,
     Sampler,
 )
 from gud.diffusion.schedules import Schedule
@@ -34,7 +34,7 @@ class Stretch:
     After the last of the times come data without any noise.
     """
 
-    reverse: Reverse
+    reverse: ReverseProcess
     times: Float[Tensor, " times"]
     number: int
 
@@ -91,7 +91,7 @@ class Stepwise(Sampler):
         """
 
     def draw(
-        self, reverse: Reverse, z: State, noise: Noise, options: Options, progress: Progress
+        self, reverse: ReverseProcess, z: State, noise: Noise, options: Options, progress: Progress
     ) -> tuple[State, int]:
         memory: Memory = ()
         walk = list(stretches(reverse, options, self.evaluations))
@@ -102,7 +102,7 @@ class Stepwise(Sampler):
 
 
 def stretches(
-    reverse: Reverse, options: Options, evaluations: int = 1
+    reverse: ReverseProcess, options: Options, evaluations: int = 1
 ) -> Iterator[tuple[Stretch, bool]]:
     """What each step crosses, and whether it adds noise.
 
@@ -152,6 +152,6 @@ def sample_sde(
         start, end: times of the schedule, 1 >= start > end >= 0.
     """
     variance = torch.ones(z.shape[-1], dtype=torch.float64, device=z.device)
-    reverse = Reverse(denoiser, schedule, process, variance)
+    reverse = ReverseProcess(denoiser, schedule, process, variance)
     options = Options(steps=steps, noise_free_last_step=noise_free_last_step, start=start, end=end)
     return method(reverse, z, noise_of(streams), options, progress)[0]
