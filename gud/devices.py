@@ -27,7 +27,7 @@ def resolve_precision(setting: str, device: torch.device) -> str:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the host on a device; to a GPU from pinned memory, so that nobody waits."""
+    """A tensor of the host on a device; to a GPU from pinned memory, asynchronously."""
     if device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)

@@ -27,7 +27,7 @@ class Matrices:
         D: diffusion, shape (k, k), symmetric positive semidefinite.
         Q: curl, shape (k, k), skew-symmetric.
         H: of the Hamiltonian z^T H z / 2, shape (k, k), symmetric positive definite.
-        start: variances of the auxiliary numbers at t = 0, shape (k - 1,).
+        start: variances of the auxiliary variables at t = 0, shape (k - 1,).
 
     Attributes:
         drift: A = -(D + Q) H.
@@ -95,7 +95,7 @@ def _check(D: np.ndarray, Q: np.ndarray, H: np.ndarray, start: Sequence[float]) 
     _check_equal(Q, -Q.T, "Q must be skew-symmetric")
     if len(start) != k - 1 or any(variance < 0 for variance in start):
         raise InputError(
-            f"start = {list(start)} must be the {k - 1} variances of the auxiliary numbers at "
+            f"start = {list(start)} must be the {k - 1} variances of the auxiliary variables at "
             "t = 0, none of them negative"
         )
 

@@ -76,8 +76,8 @@ class Statistics:
 class Representation(nn.Module):
     """The map between images phi in [-1, 1] and components chi, and its scale.
 
-    Its buffers lie on the device of the model, so that no step waits for the host; `statistics` and
-    what is a number stay on the host.
+    Its buffers lie on the device of the model, so that no step copies from the host; `statistics`
+    and what is a number stay on the host.
 
     Args:
         basis: the orthogonal part U.

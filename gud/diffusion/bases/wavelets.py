@@ -105,6 +105,9 @@ def _orthogonality_error(low_pass: tuple[float, ...]) -> float:
 def _taps(low_pass: tuple[float, ...]) -> Iterator[tuple[float, float, int, int]]:
     """Each tap of both filters over the largest of the low-pass, and where in x it reads.
 
+    Those of Haar are then 1 and -1: it adds and subtracts entries as they are, and its one factor
+    comes last.
+
     Coefficient k of a level is sum_j h_j x[2 k + taps/2 - j]: yields h_j, g_j, whether the entry of
     x is the even (0) or the odd (1) one of its pair, and how many pairs it lies ahead of pair k.
     """

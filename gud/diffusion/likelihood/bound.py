@@ -32,16 +32,16 @@ def draw_auxiliary(
 ) -> tuple[State, Float[Tensor, " batch"]]:
     """States at t = 0 of data taken as free of noise, and the correction of their bound.
 
-    log p(chi) >= E_m0[log p_0(chi, m_0) - log N(m_0)] for the auxiliary numbers m_0 as the process
-    starts them (Dockhorn et al. 2022, who average the second part). Equal for k = 1, where there
-    are none.
+    log p(chi) >= E_m0[log p_0(chi, m_0) - log N(m_0)] for the auxiliary variables m_0 as the
+    process starts them (Dockhorn et al. 2022, who average the second part). Equal for k = 1, where
+    there are none.
 
     Raises:
-        InputError: numbers that start at 0 have no density.
+        InputError: variables that start at 0 have no density.
     """
     if 0 in process.start:
         raise InputError(
-            f"the process starts its auxiliary numbers with the variances {list(process.start)}, "
+            f"the process starts its auxiliary variables with the variances {list(process.start)}, "
             f"and those without any have no density: take the bound with start = noised"
         )
     spread = per_variable((0.0, *process.start), z).sqrt()

@@ -126,7 +126,7 @@ def angle_log_likelihood(
     if process.k != 1:
         raise InputError(
             f"the method adams needs a process with k = 1, not {process.k}, whose Gaussian flow "
-            "turns in the plane of its numbers and stands still in no angle"
+            "turns in the plane of its variables and stands still in no angle"
         )
     size = z[0].numel()
 

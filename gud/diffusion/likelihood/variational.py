@@ -41,7 +41,7 @@ def variational_bound(
         + 1/2 int dt sum_i beta_i E |B^T L_i^-T (eps_i - eps_hat_i)|^2
 
     with L_i the Cholesky factor of the covariance of z_i(t) given the data, in which auxiliary
-    numbers are marginalised from the start, and gamma_i(0) the noise level of all of z_i(0)
+    variables are marginalised from the start, and gamma_i(0) the noise level of all of z_i(0)
     (`Process.project`): it is `noise_data` with the density of the reverse SDE in place of the
     flow's. For Ornstein-Uhlenbeck beta |B^T L^-T eps|^2 = d gamma / dt eps^2. (The floor that a
     `Recipe` adds to its variances is taken as part of the process.)
@@ -61,7 +61,7 @@ def variational_bound(
 
     Args:
         denoiser: predicts eps.
-        z: the data, and auxiliary numbers of 0, shape (batch, k, channels, components).
+        z: the data, and auxiliary variables of 0, shape (batch, k, channels, components).
         variance: V_i of the components as they are diffused; only the variance of the estimate
             depends on them.
         shifts: uniform in [0, 1), of the times of each replicate and state.

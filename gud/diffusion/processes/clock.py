@@ -1,8 +1,8 @@
 """A clock that gives every process the same meaning of gamma: equal signal-to-noise ratios.
 
 What the state z = m chi + L eps of a component says of its data is said by one number, the best
-linear combination of its k parts, m^T (L L^T)^-1 z, whose signal-to-noise ratio for data of unit
-variance is
+linear combination of its k variables, m^T (L L^T)^-1 z, whose signal-to-noise ratio for data of
+unit variance is
 
     exp(-gamma) = m^T (L L^T)^-1 m,    d exp(-gamma) / dtau = -|B^T (L L^T)^-1 m|^2 <= 0.
 
@@ -48,7 +48,7 @@ class MatchedClock:
         self.process = process
         slowest = -float(np.linalg.eigvals(np.array(process.drift)).real.max())
         # exp(-gamma) begins as tau^-1 if the data have noise of their own, as tau^-3 if it has to
-        # pass through one auxiliary number, and so on.
+        # pass through one auxiliary variable, and so on.
         first = -EARLIEST / (2 * process.silent + 1)
         self.ends = first, math.log(LONGEST / slowest)
         self._table = functools.lru_cache(self._compute_table)

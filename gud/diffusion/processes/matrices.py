@@ -10,7 +10,7 @@ from torch import Tensor
 State = Float[Tensor, "batch k channels components"]
 Draws = Float[Tensor, "batch draws channels components"]
 Reduced = Float[Tensor, "batch 1 channels components"]
-"""What is left of a state by one combination of its k numbers."""
+"""What is left of a state by one combination of its k variables."""
 Matrix = Float[Tensor, "batch k k components"]
 Rows = tuple[tuple[float, ...], ...]
 """A constant matrix, row by row."""
@@ -21,7 +21,10 @@ def rows(matrix: np.ndarray) -> Rows:
 
 
 def linear(constant: Rows, z: State) -> State:
-    """A constant matrix times z, its numbers written on z's device: a copy there would wait."""
+    """A constant matrix times z.
+
+    Its entries go into the kernels as numbers: copying them from the host would synchronise.
+    """
     parts = []
     for row in constant:
         terms = [weight * z[:, j] for j, weight in enumerate(row) if weight]

@@ -1,5 +1,7 @@
-"""Processes in phase space: position and momentum, and one with a third number (Mandt et al. 2023,
-Dockhorn et al. 2022, Mou et al. 2021)."""
+"""Processes in phase space: position and momentum, and one with a third variable.
+
+From Mandt et al. 2023, Dockhorn et al. 2022 and Mou et al. 2021.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Linear diffusion processes with constant matrices and a clock for each component.
 
-Each component i of each channel carries a state z_i of k numbers (k = 1 for Ornstein-Uhlenbeck;
+Each component i of each channel carries a state z_i of k variables (k = 1 for Ornstein-Uhlenbeck;
 position and momentum, k = 2, in phase space) that follows
 
     dz_i = beta_i(t) A z_i dt + sqrt(beta_i(t)) B dw,
@@ -37,15 +37,15 @@ from gud.diffusion.processes.moments import moments
 
 
 class Process(ABC):
-    """A process dz = beta A z dt + sqrt(beta) B dw with unit prior scale.
+    """A process dz = beta A z dt + sqrt(beta) B dw that ends in its prior, whatever the data.
 
     Attributes:
-        k: numbers in the state of a component; the first is the data's, the others are auxiliary.
+        k: variables of a component; the first is the data's, the others are auxiliary.
         drift: A, shape (k, k).
         diffusion: B, shape (k, k), lower triangular.
         prior: the covariance of the stationary state, shape (k, k).
-        start: variances of the auxiliary numbers at t = 0, shape (k - 1,).
-        silent: how many numbers, the first ones, have no noise of their own: no step needs their
+        start: variances of the auxiliary variables at t = 0, shape (k - 1,).
+        silent: how many variables, the first ones, have no noise of their own: no step needs their
             scores, nor the noise that would be predicted for them.
         draws: standard normal numbers of a component that an `example` takes.
     """
@@ -66,8 +66,8 @@ class Process(ABC):
     def factor(self, state: NoisingState) -> Matrix:
         """L, the lower Cholesky factor of the covariance of z(t) given the data.
 
-        The auxiliary numbers of z(0) are Gaussian: their mean stands in z(0) and their variance is
-        counted here.
+        The auxiliary variables of z(0) are Gaussian: their mean stands in z(0) and their variance
+        is counted here.
         """
 
     @abstractmethod
@@ -100,7 +100,7 @@ class Process(ABC):
         """z(t) and the noise that a network is to predict from it, the one that `score` takes.
 
         Args:
-            z0: the data, and the means of the auxiliary numbers.
+            z0: the data, and the means of the auxiliary variables.
             draws: standard normal, shape (batch, draws, channels, components).
         """
         return self.perturb(z0, state, draws), draws
@@ -142,7 +142,7 @@ class Process(ABC):
     def drop(self, noise: State, z: State, state: NoisingState) -> Reduced:
         """The noise eps_0 that `lift` takes to a predicted noise eps of z(t).
 
-        Of numbers without noise of their own the prediction is none: eps_0 is that of the others,
+        Of variables without noise of their own the prediction is none: eps_0 is that of the others,
         by least squares.
         """
         if not self.silent:

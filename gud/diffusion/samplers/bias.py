@@ -44,7 +44,7 @@ def gaussian_denoiser(process: Process, variance: Variance) -> Denoiser:
 def sampled_variance(
     sampler: Sampler, schedule: Schedule, process: Process, variance: Variance, options: Options
 ) -> Variance:
-    """Variances of the samples (the first of the k numbers of their state).
+    """Variances of the samples (the first of the k variables of their state).
 
     A sampler that chooses its steps takes those for the root of the prior's covariance.
 
@@ -70,7 +70,7 @@ def _variance_after_steps(
         column = count(len(root))
 
         def noise(z: State, column: Iterator[int] = column) -> State:
-            """Each of its numbers in a column of its own."""
+            """Each unit of noise in a column of its own."""
             drawn = torch.zeros_like(z)
             for part in range(z.shape[1]):
                 drawn[next(column), part] = 1

@@ -23,7 +23,7 @@ where theta = pi / 2, a schedule that starts a step or so from there knows two v
 
 On a mixture of Gaussians one value of F gives the first order, two the second (of the SDE, the weak
 second), and three a much smaller error of the second, which the start and the kinks leave. States
-of several numbers are moved in what `Process.project` takes of them.
+of several variables are moved in what `Process.project` takes of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Steps of states of several numbers by those of the one number that tells of the data."""
+"""Steps of states of several variables by those of the one number that tells of the data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Projected(Stepwise):
     and leaves the second as standard noise, takes z from law to law: the method moves the first,
     and the noise is carried along. With the exact score the samples are those of
     Ornstein-Uhlenbeck along the projected path, whatever the process: nothing of it is left but
-    its clock and the k numbers that the network sees.
+    its clock and the k variables that the network sees.
     """
 
     def step(
