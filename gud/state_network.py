@@ -105,7 +105,7 @@ class StateNetwork(nn.Module, ABC):
         diffused = representation.log_variance.to(precision).mul(0.5).exp()
         seen = torch.ones_like(diffused)
         if self.settings.network_space == "image":
-            seen = representation.log_sigma.to(precision).mul(0.5).exp()
+            seen = representation.log_data_variance.to(precision).mul(0.5).exp()
         return self.preconditioning.see(z, state, diffused, seen)
 
     def output(self, seen: Seen) -> Tensor:

@@ -70,10 +70,10 @@ def soft_conditioning(representation: Representation, a: float, gamma_denoise: f
     """The schedule of equations 18-20 with the automatic gamma_noise."""
     return SoftConditioning(
         log_variance=representation.log_variance,
-        ordering=-representation.log_sigma,
+        ordering=-representation.log_data_variance,
         a=a,
         gamma_denoise=gamma_denoise,
-        gamma_noise=gamma_noise_default(representation.lowest),
+        gamma_noise=gamma_noise_default(representation.least_log_variance),
     )
 
 

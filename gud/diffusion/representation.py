@@ -88,17 +88,17 @@ class Representation(nn.Module):
     Attributes:
         mean: mean image, shape (channels, height, width).
         scale: S_i, shape (components,), as all below.
-        log_sigma: log Sigma_i, the variances of the data before any whitening; float64.
+        log_data_variance: log Sigma_i, the variances of the data before any whitening; float64.
         log_variance: log V_i, the variances of the components as they are diffused; float64.
         frequency, columns, groups: of the basis; None where it has none.
         channels: that a state has: those of the images, over those that the basis mixes.
-        lowest, highest: the least and the largest log V_i; lowest_sigma: the least log Sigma_i.
+        least_log_variance, largest_log_variance, least_log_data_variance: extremes of these two.
         log_det: log|det S^-1| over all channels: what log p(chi) adds to give log p(phi).
     """
 
     mean: Tensor
     scale: Tensor
-    log_sigma: Tensor
+    log_data_variance: Tensor
     log_variance: Tensor
     frequency: Tensor | None
     columns: Tensor | None
@@ -113,13 +113,13 @@ class Representation(nn.Module):
     ):
         super().__init__()
         self.basis, self.statistics, self.whitened = basis, statistics, whitened
-        variance, log_sigma = statistics.variance, statistics.variance.log()
-        log_variance = torch.zeros_like(log_sigma) if whitened else log_sigma
+        variance, log_data_variance = statistics.variance, statistics.variance.log()
+        log_variance = torch.zeros_like(log_data_variance) if whitened else log_data_variance
         scale = variance.sqrt() if whitened else torch.ones_like(variance)
         buffers = {
             "mean": statistics.mean.to(precision),
             "scale": scale.to(precision),
-            "log_sigma": log_sigma,
+            "log_data_variance": log_data_variance,
             "log_variance": log_variance,
             "frequency": basis.frequency,
             "columns": basis.columns,
@@ -127,8 +127,9 @@ class Representation(nn.Module):
         }
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
-        self.lowest, self.highest = float(log_variance.min()), float(log_variance.max())
-        self.lowest_sigma = float(log_sigma.min())
+        self.least_log_variance = float(log_variance.min())
+        self.largest_log_variance = float(log_variance.max())
+        self.least_log_data_variance = float(log_data_variance.min())
         self.channels = len(statistics.mean) // basis.mixed
         self.log_det = -float(scale.log().sum()) * self.channels
 
@@ -136,7 +137,7 @@ class Representation(nn.Module):
     def labels(self) -> Float[Tensor, " components"]:
         """Position labels for the network (App. A): the basis' own, or else -log Sigma_i."""
         labels = self.basis.labels
-        return -self.log_sigma if labels is None else labels
+        return -self.log_data_variance if labels is None else labels
 
     def encode(
         self, images: Float[Tensor, "batch channels height width"]

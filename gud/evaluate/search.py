@@ -49,7 +49,9 @@ def region_of(model: Model, schedule: FreePath) -> Region:
 def path_through(model: Model, within: Region, levels: Float64[Tensor, "knots limits"]) -> Free:
     """The path of a model's components with these levels."""
     representation = model.representation
-    return Free(representation.log_variance, -representation.log_sigma, within.limits, levels)
+    return Free(
+        representation.log_variance, -representation.log_data_variance, within.limits, levels
+    )
 
 
 def find_levels(

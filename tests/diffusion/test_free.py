@@ -40,7 +40,7 @@ def within(whitened=False, groups=GROUPS, a=RANGE) -> Region:
 
 def path(levels, whitened=False) -> Free:
     there = components(whitened)
-    return Free(there.log_variance, -there.log_sigma, within(whitened).limits, levels)
+    return Free(there.log_variance, -there.log_data_variance, within(whitened).limits, levels)
 
 
 def wild(seed=0) -> torch.Tensor:
@@ -78,8 +78,8 @@ def test_every_path_meets_both_ends_of_equation_19(drawn):
 
 
 def test_between_neighbouring_components_gamma_rises_by_a_slope_of_the_range():
-    order = components().log_sigma.argsort(descending=True)
-    ordering = -components().log_sigma[order]
+    order = components().log_data_variance.argsort(descending=True)
+    ordering = -components().log_data_variance[order]
     levels = (path(within().levels(wild())).gamma(T) - components().log_variance)[:, order]
     found = levels.diff(dim=1) / ordering.diff()
     assert float(found.min()) == pytest.approx(0.4) and float(found.max()) == pytest.approx(1.6)

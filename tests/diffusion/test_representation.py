@@ -61,7 +61,7 @@ def test_whitened_training_components_have_unit_variance_and_no_mean(images, set
     np.testing.assert_allclose(measured, np.ones(len(measured)), atol=0.1)
     assert components.mean(0).abs().max() < 0.05
     assert (whitened.log_variance == 0).all()
-    torch.testing.assert_close(whitened.log_sigma.exp(), whitened.statistics.variance)
+    torch.testing.assert_close(whitened.log_data_variance.exp(), whitened.statistics.variance)
 
 
 @pytest.mark.parametrize("whitened", [False, True])
@@ -85,7 +85,7 @@ def test_log_det_is_that_of_the_jacobian_of_encode(images, settings):
 def test_isotropic_components_keep_their_variance(images, settings):
     isotropic = representation(images, settings, whitened=False)
     assert isotropic.log_det == 0
-    assert torch.equal(isotropic.log_variance, isotropic.log_sigma)
+    assert torch.equal(isotropic.log_variance, isotropic.log_data_variance)
 
 
 def test_total_variance_is_the_same_in_every_basis(images):

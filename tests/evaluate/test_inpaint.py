@@ -81,7 +81,7 @@ def test_the_part_of_a_state_is_that_of_its_image_in_any_basis(prior):
 def test_components_of_several_clocks_that_are_no_pixels_are_refused():
     variance = torch.linspace(0.01, 0.2, SIZE**2, dtype=torch.float64)
     model = untrained(basis={"name": "fourier"}, schedule=SOFT)
-    model.representation.log_sigma.copy_(variance.log())
+    model.representation.log_data_variance.copy_(variance.log())
     with pytest.raises(InputError, match="basis fourier are noised at different times"):
         part_of(model, model.schedule(a=0.5, r=0.0), known_pixels("left", SIZE))
 

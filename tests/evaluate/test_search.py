@@ -30,7 +30,7 @@ class BestAt(torch.nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        ordering = -model.representation.log_sigma
+        ordering = -model.representation.log_data_variance
         centred = ordering - ordering.mean()
         self.weights = centred / centred.square().sum()
         signs = torch.arange(3 * SIZE**2).view(3, SIZE, SIZE) % 2

@@ -14,7 +14,7 @@ from gud.figures.paper.figure1 import Paths
 
 SETTINGS = {"experiments": ["free", "scan"]}
 COMPONENTS = representation("fourier", image_covariance(1, seed=0), whitened=False)
-ORDER = COMPONENTS.log_sigma.argsort(descending=True)[[0, -1]]
+ORDER = COMPONENTS.log_data_variance.argsort(descending=True)[[0, -1]]
 REGION = region(COMPONENTS, 3, (0.4, 1.6), -7.0, "auto")
 SLOPES = torch.tensor([[1.0, 1.2, 0.8], [0.5, 0.9, 1.5], [1.6, 0.4, 1.0], [1.1, 1.1, 1.1]]).double()
 

@@ -27,9 +27,9 @@ def gamma_noise_of(representation: Representation, gamma_noise: GammaNoise) -> f
     """gamma_noise as a number; `common` is the larger of what the two priors need."""
     match gamma_noise:
         case "auto":
-            return gamma_noise_default(representation.lowest)
+            return gamma_noise_default(representation.least_log_variance)
         case "common":
-            return gamma_noise_default(min(representation.lowest_sigma, 0.0))
+            return gamma_noise_default(min(representation.least_log_data_variance, 0.0))
         case given:
             return given
 
@@ -39,6 +39,6 @@ def common_ends(
 ) -> tuple[float, float]:
     """gamma_min and gamma_max shared by all components: the weakest that satisfy equation 19."""
     return (
-        gamma_denoise + representation.lowest,
-        gamma_noise_of(representation, gamma_noise) + representation.highest,
+        gamma_denoise + representation.least_log_variance,
+        gamma_noise_of(representation, gamma_noise) + representation.largest_log_variance,
     )

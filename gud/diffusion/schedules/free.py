@@ -155,7 +155,7 @@ def region(
     gamma_noise: GammaNoise,
 ) -> Region:
     """The region of a representation, with groups of equally many components."""
-    ordering = -representation.log_sigma.double()
+    ordering = -representation.log_data_variance.double()
     shares = torch.linspace(0, 1, groups + 1, dtype=torch.float64, device=ordering.device)
     limits = torch.quantile(ordering, shares)
     if not (limits.diff() > 0).all():
@@ -202,7 +202,7 @@ def free(
         raise InputError(f"schedule.levels {what}")
     return Free(
         representation.log_variance,
-        -representation.log_sigma,
+        -representation.log_data_variance,
         within.limits,
         torch.lerp(standard, found, s),
     )

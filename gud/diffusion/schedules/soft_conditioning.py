@@ -73,7 +73,9 @@ def soft_conditioning(
     """
     return SoftConditioning(
         log_variance=representation.log_variance,
-        ordering=ordering_by_frequency(representation.log_sigma, representation.frequency, r),
+        ordering=ordering_by_frequency(
+            representation.log_data_variance, representation.frequency, r
+        ),
         a=a,
         gamma_denoise=gamma_denoise,
         gamma_noise=gamma_noise_of(representation, gamma_noise),

@@ -87,7 +87,7 @@ class Figure1(TableSection, FigureSection):
         schedule, representation = model.settings.schedule, model.representation
         if schedule.name != "free" or schedule.levels is None:
             raise InputError(f"{file} holds no path that was found, but schedule {schedule.name}")
-        order = representation.log_sigma.argsort(descending=True)
+        order = representation.log_data_variance.argsort(descending=True)
         region = region_of(model, schedule)
         return Paths(
             representation.log_variance[order[[0, -1]]],

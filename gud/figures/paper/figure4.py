@@ -164,7 +164,7 @@ class Figure4(FigureSection):
         white = Representation(pca.of(source.pca), source.pca, whitened=True)
         pixels = Representation(pixel.of(source.pixel), source.pixel, whitened=False)
         wavelets = Representation(haar.of(source.haar), source.haar, whitened=True)
-        same = ends | {"gamma_noise": gamma_noise_default(plain.lowest)}
+        same = ends | {"gamma_noise": gamma_noise_default(plain.least_log_variance)}
         a, b = self.wavelets.a, self.wavelets.b
         return [
             Row("(a) standard\ndiffusion", plain, soft_conditioning(plain, a=1.0, r=0.0, **same)),
