@@ -12,6 +12,7 @@ from rocrate.vocabs import RO_CRATE
 from rocrate_validator import services
 from rocrate_validator.models import ValidationSettings
 
+from gud.audit.crate import settings_of
 from gud.audit.root import artefacts, below
 from gud.provenance import read_record, record_path, sha256
 
@@ -100,6 +101,12 @@ def test_the_artefacts_of_a_crate_can_be_verified_where_it_is(crate):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_number_of_points_is_a_setting_like_any_other_and_points_are_those_of_a_job():
+    assert list(settings_of({"settings": {"points": 17}})) == [("points", 17)]
+    job = {"a=1": {"steps": 5}, "a=2": {"steps": 5}}
+    assert list(settings_of({"settings": {"points": job}})) == [("steps", 5)] * 2
+
+
 def test_a_crate_is_a_zip_file_too_and_never_of_an_artefact_that_was_changed(
     copy, tmp_path, capsys
 ):
@@ -112,5 +119,5 @@ def test_a_crate_is_a_zip_file_too_and_never_of_an_artefact_that_was_changed(
     assert "exists" in capsys.readouterr().err
     (results / "tables/figure3.csv").write_text("a\n1\n")
     assert gud(*words, tmp_path / "other") == 2
-    assert "figure3.csv is CHANGED" in capsys.readouterr().err
+    assert "figure3.csv cannot be put into a crate: it is CHANGED" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "tiny.zip"]

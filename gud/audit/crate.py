@@ -67,7 +67,8 @@ def settings_of(record: Record) -> Iterator[tuple[str, Any]]:
     """
     points = record["settings"].get("points")
     told = {key: record[key] for key in ("seed", "device", "machine") if key in record}
-    for tree in (told, *(points.values() if points else [record["settings"]])):
+    trees = points.values() if isinstance(points, dict) else [record["settings"]]
+    for tree in (told, *trees):
         yield from ((key, value) for key, value in leaves(tree).items() if key)
 
 
