@@ -87,6 +87,6 @@ def _lost(path: Path, record: Record, known: Container[str]) -> set[str]:
 def main(out: Path, files: tuple[Path, ...]) -> None:
     """Copy FILES with their records, and those of all their ancestors, and print one root hash.
 
-    Without FILES, the records and the root hash of those in the folder are written anew.
+    Without FILES, the records and the root hash of those in the folder are rewritten.
     """
     print(publish(files, out))

@@ -213,7 +213,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def main(first: Path, second: Path, part: bool) -> int:
     """Compare the results of a preset in two folders, FIRST and SECOND.
 
-    Exit status 2 if something was promised to be the same and is not, or is not there.
+    Exit status 2 if something that was promised to be the same differs or is missing.
     """
     for folder in (first, second):
         if not folder.is_dir():

@@ -122,7 +122,7 @@ def run_request(
 @experiment_option()
 @click.option("--stderr", type=float, help="Requested standard error at every point, bits/dim.")
 @click.option(
-    "--stderr-of-difference", type=float, help="The same of differences to standard diffusion."
+    "--stderr-of-difference", type=float, help="The same, of differences to the reference point."
 )
 @input_option("--model", "A trained model, .safetensors.")
 @input_option("--data", "Its data set.")

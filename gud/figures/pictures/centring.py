@@ -87,7 +87,7 @@ def draw_centring(
     "--picture", type=PictureFile(), required=True, help="Picture of all this, .png/.pdf."
 )
 def main(data: Path, mean: Path, levels: Path, checks: Path, picture: Path) -> None:
-    """Write the mean image that is removed, the grey levels, and a check of the dequantisation."""
+    """Write the mean image, the grey levels and a check of the dequantisation."""
     started = time.time()
     images = datasets.load(data, "train")
     checked = images[: max(1, CHECKED // images[0].numel())]

@@ -117,7 +117,7 @@ def main(
     picture: Path,
     device: str | None,
 ) -> None:
-    """Show where the ODE of the likelihoods of an experiment steps."""
+    """Show where the ODE of the likelihoods of an experiment takes its steps."""
     started = time.time()
     evaluation = get_evaluation(preset.preset, experiment, "nll")
     where = resolve_device(device)
