@@ -1,6 +1,7 @@
 """What the rooms of the package know of each other."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,21 @@ from gud.config.preset import load_preset
 print("torch" in sys.modules)"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+WHERE_THEY_DRAW = {("config", "gud.data"), ("config", "gud.report.reading")}
+"""What base classes of figures import, where they read what they draw."""
+
+
+def test_a_room_imports_those_above_it_in_the_list_of_contributing():
+    listed = re.findall(
+        r"^\| `gud/(\w+)/` \|", (PACKAGE.parent / "CONTRIBUTING.md").read_text(), re.M
+    )
+    assert set(listed) == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    for number, room in enumerate(listed):
+        for path in (PACKAGE / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not isinstance(node, ast.ImportFrom) or (room, node.module) in WHERE_THEY_DRAW:
+                    continue
+                _, _, other = (node.module or "").partition("gud.")
+                assert other.split(".")[0] not in listed[number + 1 :], f"{path}: {node.module}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, get_args
+from dataclasses import dataclass
+from typing import get_args
 
 from gud.config import paths
 from gud.config.applications import ClassifierName, applications
@@ -21,7 +22,8 @@ from gud.config.sections.model import TrainingSettings
 TITLES = {"path": "search", "nll": "likelihood", "samples": "sampling"}
 
 
-class Stage(NamedTuple):
+@dataclass(frozen=True)
+class Stage:
     """Work of one kind for one experiment.
 
     Args:

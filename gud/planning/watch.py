@@ -179,7 +179,8 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
     yield artefacts_row("data", sources, now)
     fitted = map(paths.experiment_statistics, preset.experiments.values())
     yield from artefacts("statistics", dict.fromkeys(fitted))
-    for name, stage, asked, files in stages(preset):
+    for stage in stages(preset):
+        name, asked, files = stage.experiment, stage.asked, stage.made
         match asked:
             case TrainingSettings():
                 yield training(name, asked, files[0], paths.training_log(name))
@@ -188,9 +189,9 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
                     log = paths.classifier_log(name, which)
                     yield training(f"{name} {which}", asked.training, file, log)
             case Evaluation():
-                yield quantity_row(asked, batches_in_job(preset, stage), results, now)
+                yield quantity_row(asked, batches_in_job(preset, stage.name), results, now)
             case _:
-                yield from artefacts(f"{name} {stage}", files)
+                yield from artefacts(f"{name} {stage.name}", files)
     tables, named = inputs.all_tables(preset), preset.figures.named()
     scales = {file for name in tables for file in inputs.scales(preset, Path(name).stem)}
     yield from artefacts("scales", sorted(scales))
