@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 from gud.config.figures import ApplicationSection
 from gud.config.jobs import TrainingJob, get_experiment
 from gud.config.preset import Preset
-from gud.config.sections.data import Data, class_count, image_size
+from gud.config.sections.data import Data
 from gud.config.sections.evaluation import (
     ConditionalSettings,
     Guidance,
@@ -85,7 +85,7 @@ class StripJob(ApplicationJob):
         from gud.diffusion.schedules.sequential import Sequential
         from gud.diffusion.strips import sliding_window
 
-        asked, columns, path = self.strip, image_size(data), schedule.path
+        asked, columns, path = self.strip, data.image_size, schedule.path
         assert isinstance(path, Sequential)
         # What noise may be left in columns that are cut off does not change the steps.
         window = sliding_window(path, columns, asked.shift, asked.time, residual=0.999)
@@ -102,7 +102,7 @@ class ReconstructionJob(ApplicationJob):
     reconstruction: ReconstructionSettings
 
     def amount(self, data: Data, schedule: Schedule) -> Amount:
-        asked, image = self.reconstruction, 3 * image_size(data) ** 2
+        asked, image = self.reconstruction, 3 * data.image_size**2
         images = asked.images * asked.keys
         return Amount(images, images * asked.steps, image * asked.images * (asked.keys + 5))
 
@@ -114,7 +114,7 @@ class InpaintingJob(ApplicationJob):
     inpainting: InpaintingSettings
 
     def amount(self, data: Data, schedule: Schedule) -> Amount:
-        asked, image = self.inpainting, 3 * image_size(data) ** 2
+        asked, image = self.inpainting, 3 * data.image_size**2
         shown, steps = asked.sampling.images, asked.sampling.steps
         return Amount(
             shown * asked.keys, shown * asked.keys * steps, image * shown * (asked.keys + 1)
@@ -134,8 +134,8 @@ class GuidanceJob(ApplicationJob):
     def amount(self, data: Data, schedule: Schedule) -> Amount:
         """Of each class, and of none."""
         sampling = self.guidance.sampling
-        images = sampling.images * (1 + class_count(data))
-        return Amount(images, images * sampling.steps, images * 3 * image_size(data) ** 2)
+        images = sampling.images * (1 + data.classes)
+        return Amount(images, images * sampling.steps, images * 3 * data.image_size**2)
 
 
 class ClassifierJob(TrainingJob):

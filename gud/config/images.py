@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gud.config.preset import Preset
-from gud.config.sections.data import archive_names
 from gud.errors import InputError
 
 Needed = dict[str, tuple[str, int]]
@@ -56,5 +55,5 @@ def check_finished_data(preset: Preset, folder: Path) -> None:
             settings, images = record["settings"], record["images"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if made.exists() and settings == section.model_dump() and not archive_names(section):
+        if made.exists() and settings == section.model_dump() and not section.archive_names:
             check_images(images_needed(preset, name), images, made)

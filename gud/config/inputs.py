@@ -13,13 +13,12 @@ from gud.config.jobs import (
     network_of,
 )
 from gud.config.preset import Preset
-from gud.config.sections.data import archive_names
 from gud.errors import InputError
 
 
 def archives(preset: Preset, data: str) -> list[str]:
     """The downloads that a data set is made of."""
-    names = archive_names(get_data(preset, data))
+    names = get_data(preset, data).archive_names
     return [preset.downloads[name].kept for name in names]
 
 

@@ -15,7 +15,7 @@ from gud.config.claims import claim_faults
 from gud.config.figures import figures_model
 from gud.config.reading import read_yaml
 from gud.config.sections.bases import PrincipalBasis, PrincipalComponents
-from gud.config.sections.data import Data, Download, archive_names, image_size
+from gud.config.sections.data import Data, Download
 from gud.config.sections.experiments import Experiment, experiment_faults, weights_faults
 from gud.config.sections.section import Name, NonNegative, Positive, Section, Text
 from gud.config.sections.validation import Fault, Keys, validate
@@ -164,7 +164,7 @@ def _component_faults(preset: Preset) -> Iterator[Fault]:
     """More principal components than the images of an experiment have pixels."""
     wanted = preset.principal_components.components or 1
     for name, experiment in preset.experiments.items():
-        pixels = image_size(preset.data[experiment.data]) ** 2
+        pixels = preset.data[experiment.data].image_size ** 2
         if isinstance(experiment.basis, PrincipalBasis) and wanted > pixels:
             yield (
                 ("principal_components", "components"),
@@ -187,7 +187,7 @@ def _reference_faults(preset: Preset) -> Iterator[Fault]:
     for name, data in preset.data.items():
         if name not in preset.titles:
             yield ("titles",), f"gives no title to data.{name}"
-        for archive in archive_names(data):
+        for archive in data.archive_names:
             references.append((("data", name), archive, preset.downloads))
     for name, made in preset.experiments.items():
         where, weights = ("experiments", name), made.quality.metric.weights

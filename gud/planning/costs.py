@@ -9,7 +9,6 @@ import torch
 
 from gud.config.preset import Preset
 from gud.config.sections.bases import CHANNELS, BasisSettings, PrincipalBasis
-from gud.config.sections.data import image_size
 from gud.config.sections.experiments import Experiment
 from gud.diffusion.bases.wavelets import HAAR
 from gud.diffusion.representation import Representation, Statistics
@@ -54,7 +53,7 @@ def by_network(preset: Preset, told: Callable[[Experiment, int], T]) -> dict[str
     known: dict[str, T] = {}
     found = {}
     for name, experiment in preset.experiments.items():
-        size = image_size(preset.data[experiment.data])
+        size = preset.data[experiment.data].image_size
         alike = experiment.network, size, experiment.basis.components(size)
         batches = together(preset, experiment), bool(experiment.nll.grids)
         key = repr((*alike, *batches, experiment.training.precision))

@@ -31,7 +31,6 @@ from gud.config import inputs, paths
 from gud.config.applications import ClassifierName
 from gud.config.jobs import Evaluation, batches_in_job
 from gud.config.preset import Preset
-from gud.config.sections.data import archive_names
 from gud.config.sections.evaluation import ClassifierSettings
 from gud.config.sections.model import TrainingSettings
 from gud.errors import InputError
@@ -172,7 +171,7 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
 
     sources = {}
     for name, data in preset.data.items():
-        archives = [preset.downloads[part].kept for part in archive_names(data)]
+        archives = [preset.downloads[part].kept for part in data.archive_names]
         fetched = [Path(paths.DOWNLOADS, "logs", f"{archive}.log") for archive in archives]
         made = paths.data_file(name)
         sources[results / made] = [results / paths.log_file(made), *fetched]

@@ -10,7 +10,6 @@ from gud.config.applications import ApplicationJob
 from gud.config.figures import ApplicationSection
 from gud.config.jobs import Evaluation, batches_in_job
 from gud.config.preset import Preset
-from gud.config.sections.data import image_size
 from gud.config.sections.evaluation import (
     BOUND_REPLICATES,
     ClassifierSettings,
@@ -162,7 +161,7 @@ def evaluation_work(
         if steps is None:
             assumed = f"{each:.0f} evaluations on average, by --evaluations"
     forward, backward, memory_bytes = round(images * each), 0, None
-    held = 3 * image_size(preset.data[experiment.data]) ** 2  # 8-bit colour images
+    held = 3 * preset.data[experiment.data].image_size ** 2  # 8-bit colour images
     if isinstance(settings, Likelihood):
         solutions = 1 + ("noised" in settings.also)
         replicates = BOUND_REPLICATES * ("bound" in settings.also)
@@ -191,5 +190,5 @@ def evaluation_work(
 
 def schedule_at(preset: Preset, experiment: Experiment, parameters: Parameters) -> Schedule:
     """The schedule of an experiment for data whose statistics are not known yet."""
-    size = image_size(preset.data[experiment.data])
+    size = preset.data[experiment.data].image_size
     return experiment.schedule.build(stand_in_representation(experiment, size), parameters)

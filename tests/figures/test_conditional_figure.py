@@ -5,7 +5,6 @@ from figure_tables import drawn, section, texts
 from presets import ROOT
 
 from gud.config.preset import load_preset
-from gud.config.sections.data import class_count
 from gud.data.sources.cifar10 import CLASSES
 from gud.data.sources.patches import PHOTOGRAPHS
 from gud.errors import InputError
@@ -80,5 +79,5 @@ def test_names_of_another_number_of_classes_are_refused(tmp_path):
 def test_presets_know_how_many_classes_their_data_have(name, number):
     preset = load_preset(ROOT / f"config/{name}.yaml")
     experiment = preset.experiments[preset.figures.conditional.experiment]
-    assert class_count(preset.data[experiment.data]) == number
+    assert preset.data[experiment.data].classes == number
     assert len(CLASSES) == 10

@@ -9,7 +9,6 @@ from sections import model_settings
 from training_runs import RUN
 
 from gud.config.preset import load_preset
-from gud.config.sections.data import image_size
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.samplers.bias import gaussian_denoiser
 from gud.model import Model
@@ -113,7 +112,7 @@ def test_networks_of_the_presets_have_the_sizes_of_the_paper(preset, experiment,
     paper leaves out of its ablations and for AFHQv2.
     """
     made = load_preset(PRESETS / f"{preset}.yaml")
-    size = image_size(made.data[made.experiments[experiment].data])
+    size = made.data[made.experiments[experiment].data].image_size
     settings, labels = made.experiments[experiment].network, torch.zeros(size**2)
     with torch.device("meta"):
         network = build_network(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
@@ -14,15 +15,56 @@ from pydantic import AfterValidator, Field, model_validator
 from gud.config.sections.section import Name, NonNegative, Positive, Section
 
 
-class NaturalPatches(Section):
+class DataSection(Section):
+    """A data set of a preset."""
+
+    source: str
+
+    @property
+    def archive_names(self) -> list[str]:
+        """The downloads that it is made from, training before test."""
+        return []
+
+    @property
+    def classes(self) -> int:
+        """How many classes its images are of; 0 where they have none."""
+        return 0
+
+    @property
+    @abstractmethod
+    def image_size(self) -> int:
+        """Height and width of its images."""
+
+
+class NaturalPatches(DataSection):
     source: Literal["natural_patches", "tissue_patches"]
     size: Annotated[int, Field(ge=8, le=64)]
     stride: Positive
 
+    @property
+    def classes(self) -> int:
+        return 6 if self.source == "natural_patches" else 0
 
-class Cifar10(Section):
+    @property
+    def image_size(self) -> int:
+        return self.size
+
+
+class Cifar10(DataSection):
     source: Literal["cifar10"]
     archive: Name
+
+    @property
+    def archive_names(self) -> list[str]:
+        return [self.archive]
+
+    @property
+    def classes(self) -> int:
+        return 10
+
+    @property
+    def image_size(self) -> int:
+        return 32
 
 
 class Archives(Section):
@@ -31,6 +73,10 @@ class Archives(Section):
     train: list[Name] = Field(min_length=1)
     test: list[Name] = Field(min_length=1)
 
+    @property
+    def names(self) -> list[str]:
+        return [*self.train, *self.test]
+
     @model_validator(mode="after")
     def _splits_are_apart(self) -> Archives:
         if both := set(self.train) & set(self.test):
@@ -38,10 +84,18 @@ class Archives(Section):
         return self
 
 
-class Pcam(Section):
+class Pcam(DataSection):
     source: Literal["pcam"]
     size: Literal[8, 12, 16, 24, 32, 48, 96]
     archives: Archives
+
+    @property
+    def archive_names(self) -> list[str]:
+        return self.archives.names
+
+    @property
+    def image_size(self) -> int:
+        return self.size
 
 
 class Crop(Section):
@@ -52,11 +106,19 @@ class Crop(Section):
     side: Positive
 
 
-class ImageArchives(Section):
+class ImageArchives(DataSection):
     source: Literal["images"]
     size: Annotated[int, Field(ge=8, le=1024)]
     archives: Archives
     crop: Crop | None = None
+
+    @property
+    def archive_names(self) -> list[str]:
+        return self.archives.names
+
+    @property
+    def image_size(self) -> int:
+        return self.size
 
     @model_validator(mode="after")
     def _crop_can_be_reduced(self) -> ImageArchives:
@@ -66,26 +128,6 @@ class ImageArchives(Section):
 
 
 Data = Annotated[NaturalPatches | Cifar10 | Pcam | ImageArchives, Field(discriminator="source")]
-
-
-def archive_names(data: Data) -> list[str]:
-    """The downloads that a data set is made from, training before test."""
-    match data:
-        case Cifar10():
-            return [data.archive]
-        case Pcam() | ImageArchives():
-            return [*data.archives.train, *data.archives.test]
-    return []
-
-
-def class_count(data: Data) -> int:
-    """How many classes the images of a data set are of; 0 where they have none."""
-    return {"natural_patches": 6, "cifar10": 10}.get(data.source, 0)
-
-
-def image_size(data: Data) -> int:
-    """Height and width of a data set's images; those of CIFAR-10 are its own."""
-    return getattr(data, "size", 32)
 
 
 def _check_url(url: str) -> str:

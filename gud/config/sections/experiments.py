@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypedDict
 
 from gud.config.leaves import differing
-from gud.config.sections.data import Data, image_size
+from gud.config.sections.data import Data
 from gud.config.sections.evaluation import Likelihood, PathSearch, Quality, Sampling
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, points
@@ -96,7 +96,7 @@ def experiment_faults(experiment: Experiment, data: Data, gpus: int) -> Iterator
         )
     if basis.name != "fourier" and schedule.ranges.get("r", (0.0, 0.0)) != (0.0, 0.0):
         yield ("schedule", "ranges", "r"), f"must be [0, 0] for basis {basis.name}"
-    size = image_size(data)
+    size = data.image_size
     checks: dict[str, Callable[[], None]] = {
         "basis": lambda: basis.check(size),
         "network": lambda: experiment.network.check(size, basis.components(size)),

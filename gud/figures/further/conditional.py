@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from gud.config.figures import ApplicationSection, Labels
 from gud.config.paths import data_file
-from gud.config.sections.data import class_count, image_size
 from gud.config.sections.evaluation import ConditionalSettings
 from gud.config.sections.points import points
 from gud.config.sections.validation import Fault
@@ -57,10 +56,10 @@ class Conditional(ApplicationSection):
         yield from super().claims(preset)
         experiment = preset.experiments[self.experiment]
         data, classifier = preset.data[experiment.data], self.settings.classifier
-        if not class_count(data):
+        if not data.classes:
             yield (), f"needs classes, which images of data.{experiment.data} do not have"
         try:
-            classifier.network.check(image_size(data), image_size(data) ** 2)
+            classifier.network.check(data.image_size, data.image_size**2)
         except InputError as error:
             yield ("settings", "classifier", "network"), f"does not fit these images: {error}"
         gpus, batch = preset.compute.train_gpu, classifier.training.batch_size

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from gud.config.figures import Labels, VarianceSection
-from gud.config.sections.data import image_size
 from gud.config.sections.validation import Fault
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Figure2(VarianceSection):
     family = "soft_conditioning"
 
     def claims(self, preset: Preset) -> Iterator[Fault]:
-        most = image_size(preset.data[preset.experiments[self.experiment].data]) ** 2
+        most = preset.data[preset.experiments[self.experiment].data].image_size ** 2
         if self.components > most:
             yield ("components",), f"= {self.components}, but there are {most}"
 

@@ -12,7 +12,6 @@ from pydantic import Field
 from gud.config.figures import FigureSection, Labels
 from gud.config.paths import data_file, statistics_file
 from gud.config.sections.bases import BasisSettings, HaarBasis, PlainBasis, PrincipalBasis
-from gud.config.sections.data import image_size
 from gud.config.sections.processes import ProcessSettings
 from gud.config.sections.section import Name, NonNegative, Section
 from gud.config.sections.validation import Fault
@@ -70,7 +69,7 @@ class Figure4(FigureSection):
 
     def claims(self, preset: Preset) -> Iterator[Fault]:
         try:
-            self.haar.check(image_size(preset.data[self.data]))
+            self.haar.check(preset.data[self.data].image_size)
         except InputError as error:
             yield ("haar",), f"does not fit images of data.{self.data}: {error}"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gud.config.figures import ApplicationSection, Labels
-from gud.config.sections.data import image_size
 from gud.config.sections.evaluation import StripSettings
 from gud.config.sections.points import points
 from gud.config.sections.section import NonNegative
@@ -72,7 +71,7 @@ class Figure7(ApplicationSection):
                 f"= {self.strip} must be less than settings.strips = {self.settings.strips}",
             )
         (point,) = points(self.grids).values()
-        columns = image_size(preset.data[experiment.data])
+        columns = preset.data[experiment.data].image_size
         if what := window_fault(columns, point["b"], self.settings):
             yield ("settings",), what
 
