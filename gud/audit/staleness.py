@@ -8,7 +8,10 @@ from gud.provenance import Record, sha256
 from gud.provenance.places import CHECKOUT, PROJECT
 from gud.provenance.versions import git, source_digest
 
-IMMATERIAL = ("__", "api.py", "cli.py", "errors.py", "progress.py", "config/", "provenance/")
+IMMATERIAL = (
+    *("__", "api.py", "cli.py", "commands.py", "errors.py", "progress.py"),
+    *("config/", "provenance/"),
+)
 """Sources on which no number depends, or none that the settings in the record do not tell."""
 NAMED = 3
 """Sources and commits that are named of many."""
