@@ -1,4 +1,4 @@
-"""Bounds of processes with auxiliary numbers, and the flow's density on a mixture."""
+"""Bounds of processes with auxiliary variables, and the flow's density on a mixture."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a state of several numbers says of the data: one number, and what training makes of it."""
+"""What a state of several variables says of the data: one number, and what training makes of it."""
 
 import pytest
 import torch

@@ -139,7 +139,7 @@ class ThirdOrderSettings(RecipeSection):
 
 
 class AnyRecipeSettings(RecipeSection):
-    """Any D, Q and H; `start` holds the initial variances of the auxiliary numbers."""
+    """Any D, Q and H; `start` holds the initial variances of the auxiliary variables."""
 
     title = "recipe"
 
