@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gud.errors import InputError
 
@@ -52,6 +52,18 @@ def float32_precision(precision: str) -> Iterator[None]:
     finally:
         for product, allowed in zip(products, before, strict=True):
             product.allow_tf32 = allowed
+
+
+class InBfloat16(nn.Module):
+    """A network that computes in bfloat16 where autocast does; its weights stay float32."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor, *told: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.network(images, *told)
 
 
 def resolve_device(name: str | None, local_rank: int | None = None) -> torch.device:

@@ -10,12 +10,12 @@ from typing import Any, Generic
 
 import torch
 from jaxtyping import Float, Int64, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gud.config.jobs import TrainingJob
 from gud.data import statistics
-from gud.devices import float32_precision, resolve_precision, send
+from gud.devices import InBfloat16, float32_precision, resolve_precision, send
 from gud.diffusion.dequantisation import dequantise
 from gud.diffusion.processes import Draws
 from gud.diffusion.representation import Statistics
@@ -88,18 +88,6 @@ class Batch:
     index: Int64[Tensor, " batch"]
     t: Float[Tensor, " batch"]
     noise: Draws
-
-
-class InBfloat16(nn.Module):
-    """A network that computes in bfloat16 where autocast does; its weights stay float32."""
-
-    def __init__(self, network: nn.Module):
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor, *told: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, torch.bfloat16):
-            return self.network(images, *told)
 
 
 class NetworkTraining(ABC, Generic[N]):
