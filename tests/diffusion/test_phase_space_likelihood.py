@@ -18,9 +18,11 @@ from gud.diffusion.processes import (
     CriticallyDampedLangevin,
     OrnsteinUhlenbeck,
     PhaseSpaceLangevin,
+    Recipe,
     ThirdOrderLangevin,
 )
 from gud.diffusion.schedules import SoftConditioning
+from gud.errors import InputError
 
 VARIANCE = torch.tensor([0.4, 1.7], dtype=torch.float64)
 SCHEDULE = SoftConditioning(VARIANCE.log(), -VARIANCE.log(), 0.7, -4.0, 5.0)
@@ -151,3 +153,11 @@ def test_the_flow_of_a_mixture_has_the_density_of_an_independent_integration(nam
     assert float(found.log_prob.mean()) == pytest.approx(
         float(prior) + end[2], abs=1e-3 * math.log(2)
     )
+
+
+def test_auxiliary_variables_that_start_without_variance_have_no_density_at_the_data():
+    curl, kinetic = ((0.0, -0.5), (0.5, 0.0)), ((1.0, 0.0), (0.0, 4.0))
+    process = Recipe(((0.02, 0.0), (0.0, 0.2)), curl, kinetic, (0.0,))
+    z = torch.zeros(3, 2, 1, 2)
+    with pytest.raises(InputError, match=r"variances \[0.0\].* no density: .*start = noised"):
+        draw_auxiliary(process, z, z)
