@@ -84,9 +84,8 @@ class Archives(Section):
         return self
 
 
-class Pcam(DataSection):
-    source: Literal["pcam"]
-    size: Literal[8, 12, 16, 24, 32, 48, 96]
+class ArchivedImages(DataSection):
+    size: int
     archives: Archives
 
     @property
@@ -96,6 +95,12 @@ class Pcam(DataSection):
     @property
     def image_size(self) -> int:
         return self.size
+
+
+class Pcam(ArchivedImages):
+    source: Literal["pcam"]
+    size: Literal[8, 12, 16, 24, 32, 48, 96]
+    archives: Archives
 
 
 class Crop(Section):
@@ -106,19 +111,11 @@ class Crop(Section):
     side: Positive
 
 
-class ImageArchives(DataSection):
+class ImageArchives(ArchivedImages):
     source: Literal["images"]
     size: Annotated[int, Field(ge=8, le=1024)]
     archives: Archives
     crop: Crop | None = None
-
-    @property
-    def archive_names(self) -> list[str]:
-        return self.archives.names
-
-    @property
-    def image_size(self) -> int:
-        return self.size
 
     @model_validator(mode="after")
     def _crop_can_be_reduced(self) -> ImageArchives:
