@@ -1,6 +1,7 @@
 # make demo       Figures 2 to 5 in miniature, from data to figures and report
 # make demo-all   every figure in miniature
-# make demo-psld  phase-space Langevin diffusion (the second paper) in miniature
+# make demo-psld  phase-space Langevin diffusion (the second paper) in miniature: its processes and
+#                 samplers; make demo-psld-all also what it conditions on, and all pictures
 # make report     one page of a preset with all its checks: results/demo/report.html (PRESET=demo)
 # make reproduce  runs a preset a second time, in again/, and compares all artefacts (PRESET=demo);
 #                 with TARGET=demo, or any other target, that part of it alone
@@ -18,7 +19,7 @@ TARGET := all
 # Tests run in a process for each core, one thread each.
 PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: demo demo-all demo-psld report reproduce quick test test-slurm check docs clean
+.PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm check docs clean
 
 demo: $(VENV)/installed
 	snakemake --cores all demo
@@ -31,8 +32,12 @@ demo-all: $(VENV)/installed
 	@cat results/demo/summary.md results/demo/verdict.md
 
 demo-psld: $(VENV)/installed
-	snakemake --cores all all --config preset=demo_psld
-	@cat results/demo_psld/summary.md
+	snakemake --cores all demo_psld
+	@cat results/demo_psld/quick.md results/demo_psld/verdict-quick.md
+
+demo-psld-all: $(VENV)/installed
+	snakemake --cores all demo_psld_all
+	@cat results/demo_psld/summary.md results/demo_psld/verdict.md
 
 results/demo/report-%.zip: results/demo/%.md
 	PYTHONWARNINGS=ignore snakemake $< --report $@

@@ -15,3 +15,13 @@ rule demo:
 rule demo_all:
     input:
         targets("demo"),
+
+
+rule demo_psld:
+    input:
+        targets("demo_psld", "quick"),
+
+
+rule demo_psld_all:
+    input:
+        targets("demo_psld"),

@@ -59,6 +59,7 @@ def test_the_coordinates_have_an_inverse_and_its_log_det(name):
         torch.testing.assert_close(found, torch.linalg.slogdet(matrices)[1].sum())
 
 
+@pytest.mark.slow
 @EVERY
 def test_the_density_is_the_same_in_both_coordinates(name):
     """The network is wrong by a tenth, so that the flow has a divergence in both."""

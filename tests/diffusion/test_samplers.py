@@ -78,6 +78,7 @@ def euler_maruyama_covariance(gaussian, schedule, steps, start, noise_free_last_
     return covariance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("whitened", "power"), [(False, 1.0), (True, 0.5)], ids=["isotropic", "whitened, warped"]
 )

@@ -48,6 +48,7 @@ def start_by_hand(family, parameters):
     return start, (1 - a) * (1 - b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("basis, family, parameters", CASES, ids=str)
 def test_bits_per_dim_of_gaussian_data_are_those_of_the_exact_flow(
     basis, family, parameters, record_property
@@ -100,6 +101,7 @@ def test_runge_kutta_keeps_order_4_on_the_column_schedule():
     assert orders == pytest.approx([4.0, 4.0], abs=0.3)
 
 
+@pytest.mark.slow
 def test_tsit5_takes_one_step_of_each_piece_of_32_columns_and_is_right(record_property):
     gaussian, schedule, z = columns_of_a_row(32)
     flow = ramp_flow(gaussian, schedule.start.numpy(), 0.5, -7.0, 4.0)

@@ -61,6 +61,7 @@ def test_the_samplers_have_weak_order_1_as_published(process, method):
     assert np.log2(np.divide(errors[:-1], errors[1:])) == pytest.approx([1], abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("process", PROCESSES)
 def test_the_midpoint_rule_in_the_middle_of_a_splitting_has_weak_order_2(process):
     """And, at the same number of evaluations, less than a fifth of the error at 50."""

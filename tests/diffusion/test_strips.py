@@ -79,16 +79,20 @@ CASES = [(0.5, 2, 0.0, "euler_maruyama"), (0.7, 9, 0.0, "ancestral"), (0.5, 4, 0
 
 @pytest.fixture(scope="module", params=CASES, ids=str)
 def stationary(request):
-    """2000 strips of 20 windows by the exact score, one in each channel of 2 images."""
+    """1000 strips of about 53 columns by the exact score, one in each channel of 2 images."""
     b, shift, residual, method = request.param
     window = sliding_window(schedule_of(b), L, shift, None, residual)
     # Both kinds of step then bias the variance by less than its sampling error in one column.
-    per_unit = {"euler_maruyama": 600.0, "ancestral": 900.0}[method]
-    strips = draw(window, windows=20, steps_per_unit=per_unit, channels=1000, method=method).images
-    assert strips.shape[-1] == L + 19 * shift
-    return strips.flatten(0, 1)[:, None].numpy(), window.positions(20)[1:].numpy()
+    per_unit = {"euler_maruyama": 420.0, "ancestral": 640.0}[method]
+    windows = 1 + 38 // shift
+    strips = draw(
+        window, windows=windows, steps_per_unit=per_unit, channels=500, method=method
+    ).images
+    assert strips.shape[-1] == L + (windows - 1) * shift
+    return strips.flatten(0, 1)[:, None].numpy(), window.positions(windows)[1:].numpy()
 
 
+@pytest.mark.slow
 def test_columns_have_the_mean_and_variance_of_the_process_and_do_not_drift(stationary):
     strips, _ = stationary
     count, values = len(strips), strips[:, 0, 0]
@@ -99,6 +103,7 @@ def test_columns_have_the_mean_and_variance_of_the_process_and_do_not_drift(stat
         assert abs(slope.value) < 4 * slope.stderr
 
 
+@pytest.mark.slow
 def test_columns_are_like_those_of_the_process_and_a_drift_put_in_is_found(stationary):
     """Real images: draws of the process itself; 20 strips make the rows of one."""
     strips, _ = stationary
@@ -119,6 +124,7 @@ def test_columns_are_like_those_of_the_process_and_a_drift_put_in_is_found(stati
     assert mean.within < mean.real_within - 0.1
 
 
+@pytest.mark.slow
 def test_neighbours_correlate_across_seams_as_everywhere(stationary):
     strips, seams = stationary
     ratio = seam_statistic(strips, seams)

@@ -124,6 +124,7 @@ def test_completions_of_noise_are_draws_from_the_data():
     assert deviation.mean((0, 1, 2)).abs().max() < 4.5 * np.sqrt(VARIANCE / count)
 
 
+@pytest.mark.slow
 def test_a_pixel_is_estimated_from_what_is_left_of_it():
     """Reconstructions are draws from p(z(0) | z(t)) of independent pixels.
 

@@ -189,6 +189,7 @@ def test_what_an_earlier_choice_of_the_pilot_left_is_computed_again_and_never_jo
 PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04, "clock": "snr"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("process", ["ou", PSLD | {"matching": "hybrid"}], ids=["ou", "psld"])
 def test_a_request_counts_what_the_network_sees_of_any_process(tmp_path, process):
     model, data = tmp_path / "model.safetensors", tmp_path / "data.npz"

@@ -74,6 +74,7 @@ def test_samples_of_a_model_make_sound_shards(tmp_path, files):
         assert arrays["variance_bias"].shape == arrays["evaluations"].shape == (3,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("process", "settings"),
     [

@@ -74,6 +74,7 @@ def test_few_finer_values_correct_the_mean_with_the_error_that_repetitions_have(
     assert of_difference.mean() / difference.std() == pytest.approx(1, abs=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within", [0.0, 0.5], ids=["independent", "regions"])
 def test_the_band_covers_the_differences_between_points_chosen_on_the_same_images(
     within, record_property

@@ -57,6 +57,7 @@ def test_advice_names_the_key_and_its_value(preset):
     assert "2 images at once need 2.2 GB" in likelihood and likelihood.endswith("at most 1")
 
 
+@pytest.mark.slow
 def test_the_large_network_of_the_paper_fits_40_gigabytes_and_its_batch_not_80():
     experiment = load_preset(PAPER).experiments["large"]
     cost = network_cost(experiment, 256)

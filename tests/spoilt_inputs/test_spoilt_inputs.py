@@ -108,6 +108,7 @@ def test_every_command_there_is_is_tried():
     assert set(FIRST) == {name for section in cli.COMMANDS.values() for name in section}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, file, how", FILES)
 def test_a_spoilt_file_is_one_sentence(root, capsys, name, file, how):
     command = COMMANDS[name]
@@ -121,12 +122,14 @@ def test_a_spoilt_file_is_one_sentence(root, capsys, name, file, how):
     ends(root, command.line(root), capsys, statuses, command.judges)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, how", LINES)
 def test_a_spoilt_command_line_is_one_sentence(root, capsys, name, how):
     line = [filled(word, root) for word in COMMANDS[name].spoilt_lines()[how]]
     ends(root, line, capsys, (0, 1, 2), COMMANDS[name].judges)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.out])
 @pytest.mark.parametrize("how", ["a folder", "in a file", "full"])
 def test_an_output_that_cannot_be_written_is_one_sentence(root, capsys, name, how):

@@ -26,6 +26,7 @@ def test_a_run_does_not_go_on_on_another_device(files, tmp_path, capsys):
     assert weights(tmp_path) == before and steps_saved(tmp_path)[-1] == 6
 
 
+@pytest.mark.slow
 def test_a_run_begun_on_a_gpu_goes_on_there_and_says_where(files, tmp_path, capsys):
     assert run_on_gpu(files, tmp_path / "whole", **FEW) == 0
     assert run_on_gpu(files, tmp_path / "parts", **FEW | {"steps": 6}) == 0

@@ -57,6 +57,7 @@ def test_the_shares_of_processes_and_their_micro_batches_make_the_batch(files):
         torch.testing.assert_close(mean, gradient, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_two_processes_with_micro_batches_train_what_one_process_trains(files, tmp_path):
     assert run(files, tmp_path / "one", **FEW) == 0
     process = start(files, tmp_path / "two", "--processes", "2", changes=FEW | {"micro_batch": 4})
@@ -65,6 +66,7 @@ def test_two_processes_with_micro_batches_train_what_one_process_trains(files, t
     assert_same_model(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_the_micro_batch_may_change_when_a_run_goes_on(files, tmp_path):
     few = FEW | {"micro_batch": 4}
     assert run(files, tmp_path / "one", **few) == 0

@@ -47,7 +47,8 @@ def read_asked_presets():
     results = f"{workflow.pathvars.items['results']}/"
     for word in sys.argv:
         of_file = word.startswith(results) and word.removeprefix(results).split("/")[0]
-        name = {"demo": "demo", "demo_all": "demo"}.get(word, of_file)
+        demo = re.fullmatch(r"(demo(?:_psld)?)(?:_all)?", word)
+        name = demo[1] if demo else of_file
         if name in PRESET_FILES:
             read_preset(name)
 
