@@ -239,7 +239,7 @@ def test_a_page_shows_the_verdicts_that_lie_in_its_folder(page, folder):
     ("folder", "tables"),
     [
         ("reference", ("figure3.csv", "figure5.csv", "prior_and_input.csv", "processes.csv")),
-        ("study", ("so_far.csv",)),
+        ("study", ("figure3.csv", "figure5.csv", "compared.csv", "prior_and_input.csv")),
     ],
 )
 def test_the_reference_verdicts_are_of_the_claims_as_they_are(folder, tables):

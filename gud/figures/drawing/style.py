@@ -13,8 +13,10 @@ from typing import Any
 
 import matplotlib.style
 import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogLocator
 
 from gud.errors import InputError
 from gud.provenance import atomic, write_record
@@ -59,6 +61,13 @@ def style() -> Iterator[None]:
     """The settings under which figures are drawn and written, whatever the user's matplotlibrc."""
     with matplotlib.style.context(["default", seaborn.axes_style("ticks"), STYLE]):
         yield
+
+
+def logarithmic(axis: Axes) -> None:
+    """A logarithmic scale upwards, with plain numbers beside it, several to a decade."""
+    axis.set_yscale("log")
+    axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 3, 5, 7)), major_formatter="{x:g}")
+    axis.tick_params(axis="y", which="minor", left=False, labelleft=False)
 
 
 def small_print(figure: Figure, *sentences: str) -> Text:

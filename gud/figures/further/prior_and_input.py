@@ -56,7 +56,7 @@ class PriorAndInput(TableFigureSection):
         from matplotlib.figure import Figure
 
         from gud.figures.drawing.curves import choices_note, curves_of, points_of
-        from gud.figures.drawing.style import A_LABEL, NLL_LABEL, WIDTH, small_print
+        from gud.figures.drawing.style import A_LABEL, NLL_LABEL, WIDTH, logarithmic, small_print
 
         shown = points_of(source, self.experiments)
         curves = curves_of(shown, "group")
@@ -70,7 +70,7 @@ class PriorAndInput(TableFigureSection):
             axis.set_xlabel(A_LABEL)
         left.set_ylabel(NLL_LABEL)
         middle.set_ylabel(" or ".join(metrics) or "sample quality")
-        middle.set_yscale("log")
+        logarithmic(middle)
         draw_effects(right, curves)
         curve_legend, effect_legend = (one.get_legend_handles_labels() for one in (left, right))
         figure.legend(*curve_legend, loc="outside upper left", ncols=2, fontsize=6)

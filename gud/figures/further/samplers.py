@@ -36,11 +36,16 @@ class Samplers(SdeAndOde, TableFigureSection):
     def draw(self, source: pd.DataFrame, labels: Labels) -> Figure:
         """FD against network evaluations, a panel for each experiment; bars are standard errors."""
         from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator
 
         from gud.figures.drawing.curves import error_bars, process_name
         from gud.figures.drawing.notes import rows_of
-        from gud.figures.drawing.style import COLUMN_WIDTH, OKABE_ITO, WIDTH, small_print
+        from gud.figures.drawing.style import (
+            COLUMN_WIDTH,
+            OKABE_ITO,
+            WIDTH,
+            logarithmic,
+            small_print,
+        )
 
         width = WIDTH if len(self.experiments) > 1 else COLUMN_WIDTH
         figure = Figure(figsize=(width, 3.1), layout="constrained")
@@ -60,7 +65,8 @@ class Samplers(SdeAndOde, TableFigureSection):
                     own, label = own.sort_values("sampler_evaluations"), f"{method}, {grid}"
                     look = look | {"label": NAMES.get((method, grid), label.replace("_", " "))}
                     error_bars(axis, own.sampler_evaluations, own, **look)
-            axis.set(xscale="log", yscale="log", xlabel="network evaluations")
+            axis.set(xscale="log", xlabel="network evaluations")
+            logarithmic(axis)
             axis.set_xticks(ticks, map(str, ticks))
             axis.minorticks_off()
             axis.set_title(process_name(rows.iloc[0]))
@@ -69,7 +75,6 @@ class Samplers(SdeAndOde, TableFigureSection):
         figure.legend(handles.values(), handles, loc="outside upper center", ncols=panels + 1)
         first = source.iloc[0]
         axes[0].set_ylabel(first.fid_metric)
-        axes[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
         small_print(
             figure,
             f"{labels.data_note} One network in each panel, the same draws from the prior by all "
