@@ -102,6 +102,14 @@ class ShownSection(Section):
         """A split of its data set and the number of images that it needs, by the key that asks."""
         return {}
 
+    def sampled(self, experiments: Mapping[str, Experiment]) -> list[str]:
+        """Names of the experiments that `samples` are drawn from: those that it shows."""
+        return self.shown()
+
+    def galleries(self, preset: Preset) -> list[str]:
+        """Images that verdicts read, beside the tables of the preset."""
+        return []
+
     def samples(self, experiment: Experiment) -> dict[str, tuple[list[Grid], Sampling]]:
         """Samples of an experiment that are drawn for it alone, by quantity."""
         return {}

@@ -119,9 +119,9 @@ def verdict_tables(preset: Preset, quick: str) -> list[str]:
 
 
 def galleries(preset: Preset, quick: str) -> list[str]:
-    """The images of Figure 9, which no table stands for."""
-    named = "figure9" in preset.figures.named()
-    return sources(preset, "figure9") if named and not quick else []
+    """The images that verdicts read beside tables, which a first look does without."""
+    named = {} if quick else summarised(preset, "summary")
+    return [file for section in named.values() for file in section.galleries(preset)]
 
 
 def targets(preset: Preset, summary: str) -> list[str]:

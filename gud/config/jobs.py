@@ -205,7 +205,7 @@ def evaluations_of(preset: Preset, name: str) -> Iterator[Evaluation]:
         ("samples", experiment.quality.grids, experiment.quality.sampling),
     ]
     for figure in preset.figures.named().values():
-        if name in figure.shown():
+        if name in figure.sampled(preset.experiments):
             asked += [(key, *samples) for key, samples in figure.samples(experiment).items()]
     made, model = trained(preset, name), model_of(preset, name)
     for quantity, grids, settings in asked:

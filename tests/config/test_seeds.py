@@ -1,10 +1,14 @@
 """Experiments of several training seeds become as many experiments, evaluated alike."""
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from commands import gud, write_preset
-from presets import tiny_preset
+from presets import ROOT, tiny_preset
 
 from gud.config.figures import labels_of
+from gud.config.inputs import galleries, sources
 from gud.config.jobs import evaluations, get_evaluation, training_job
 from gud.config.preset import load_preset
 from gud.errors import InputError
@@ -107,3 +111,14 @@ def test_curves_that_no_legend_tells_apart_are_refused_before_any_job(tmp_path, 
         load_preset(write_preset(tmp_path / "mine.yaml", preset))
     preset["experiments"]["again"]["network_space"] = "whitened"
     load_preset(write_preset(tmp_path / "mine.yaml", preset))
+
+
+def test_verdicts_read_the_samples_of_every_seed_and_figure_9_those_of_the_first():
+    preset = load_preset(ROOT / "config" / "study.yaml")
+    drawn, read = sources(preset, "figure9"), galleries(preset, "")
+    assert read[: len(drawn)] == drawn
+    folders = Counter(Path(file).parts[0] for file in read)
+    seeds = ["a_scan_matching", "a_scan_matching_seed1", "a_scan_matching_seed2"]
+    assert folders == dict.fromkeys(seeds, len(drawn))
+    assert all(get_evaluation(preset, folder, "gallery-ode").points for folder in folders)
+    assert galleries(preset, "-quick") == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,11 +77,23 @@ class Figure9(FigureSection):
                 f"= {self.image} must be less than sampling.images = {self.sampling.images}",
             )
 
+    def sampled(self, experiments: Mapping[str, Experiment]) -> list[str]:
+        """The networks of all training seeds, for verdicts; the figure shows the first."""
+        group = experiments[self.experiment].group
+        return [name for name, experiment in experiments.items() if experiment.group == group]
+
     def sources(self, preset: Preset) -> list[str]:
+        return self._drawn(preset, [self.experiment])
+
+    def galleries(self, preset: Preset) -> list[str]:
+        return self._drawn(preset, self.sampled(preset.experiments))
+
+    def _drawn(self, preset: Preset, names: Sequence[str]) -> list[str]:
         return [
             file
-            for quantity, (grids, _) in self.samples(preset.experiments[self.experiment]).items()
-            for file in point_files([self.experiment], quantity, grids)
+            for name in names
+            for quantity, (grids, _) in self.samples(preset.experiments[name]).items()
+            for file in point_files([name], quantity, grids)
         ]
 
     def read(self, paths: Sequence[Path]) -> list[Samples]:
