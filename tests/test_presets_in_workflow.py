@@ -176,3 +176,21 @@ def test_more_images_than_there_are_stop_a_run_before_its_first_job(workspace):
     output = workspace.run("-n", "all", preset="tiny", succeeds=False)
     assert f"nll.settings.images asks for {images + 1} test images, but " in output
     assert f"natural16.npz has {images}" in output
+
+
+@pytest.mark.parametrize("demo", ["demo", "demo_psld"])
+def test_the_first_look_of_a_demo_is_part_of_all_of_it(workspace, demo):
+    (workspace.presets / f"{demo}.yaml").write_bytes(
+        (ROOT / "config" / f"{demo}.yaml").read_bytes()
+    )
+    look, whole = (
+        {
+            file
+            for line in workspace.run("-n", name).splitlines()
+            if line.startswith("    output: ")
+            for file in line.removeprefix("    output: ").split(", ")
+        }
+        for name in (demo, f"{demo}_all")
+    )
+    assert f"results/{demo}/quick.md" in look and len(look) < len(whole)
+    assert all("quick" in file for file in look - whole)

@@ -113,6 +113,7 @@ def test_a_sampler_step_waits_for_no_copy_and_gives_what_the_cpu_gives(case, ima
         assert gpu.copies == {"to device, no waiting": 9, "to host": 4}
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_the_likelihood_asks_only_whether_it_is_finite(case, images):
     def bits(model, steps):
         return image_bits(model, middle(model), images[:2], **LIKELIHOOD | {"steps": steps})

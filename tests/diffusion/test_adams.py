@@ -70,6 +70,7 @@ def test_adams_integrates_over_clocks_that_start_and_stop_exactly(schedule):
         assert_close(y, (rates * (ends[1] - ends[0])).expand(3, -1), rtol=0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_adaptive_adams_follows_its_tolerance_element_by_element():
     clock = AngleClock(SMOOTH, torch.ones(4).double())
     y = torch.cat([torch.zeros(1, 4), torch.linspace(-2, 2, 8).view(2, 4)]).double()

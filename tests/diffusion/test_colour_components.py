@@ -70,6 +70,7 @@ def test_an_untrained_model_has_the_density_of_the_gaussian_of_full_covariance(i
     np.testing.assert_allclose(bits[:, 0], expected, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", ["isotropic", "variance_matching"])
 def test_samples_of_an_untrained_model_have_the_covariance_of_the_colours(images, phi, prior):
     model = untrained(images, prior=prior)

@@ -49,6 +49,7 @@ def flow(request):
     return request.param, z, exact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_the_flow_is_solved_to_its_order(flow, order, record_property):
     """A third value of F makes the error small, and leaves its order to start and kinks."""

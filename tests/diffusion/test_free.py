@@ -173,6 +173,7 @@ def test_the_bound_has_the_derivatives_of_its_mean_over_gaussian_data():
     assert np.mean(found) == pytest.approx(expected, abs=4 * error)
 
 
+@pytest.mark.slow
 def test_likelihoods_of_gaussian_data_do_not_depend_on_how_the_path_is_cut():
     covariance = component_covariance(COVARIANCE, components())
     gaussian = Gaussian(covariance, 1)

@@ -35,6 +35,7 @@ def diagonal_log_prob(gaussian, schedule, z):
     return (normal + (end / start).log()).sum(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a", [0.4, 1.0, 1.6], ids="a={}".format)
 @pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
 @pytest.mark.parametrize("name", BASES)

@@ -159,6 +159,7 @@ def test_a_window_is_refused_unless_it_enters_as_noise_and_leaves_clean(columns,
         assert admissible and window.end == pytest.approx(end)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 40), st.floats(0.02, 0.98), st.integers(1, 39))
 def test_the_chosen_time_is_admissible_or_none_is(columns, b, shift):
     assume(shift < columns)

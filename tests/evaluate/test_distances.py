@@ -124,6 +124,7 @@ def test_the_jackknife_error_is_the_spread_over_independent_samples_and_referenc
     assert jackknife_replicates(pairs[0][0], target) is None
 
 
+@pytest.mark.slow
 def test_the_distance_needs_no_other_call_before_it():
     """torch-fidelity cannot be imported as it is beside a torchvision built for another torch."""
     program = (

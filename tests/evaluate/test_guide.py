@@ -54,6 +54,7 @@ def guidance(scale=1.0, **sampling):
     return validate(Guidance, raw, "settings of a test")
 
 
+@pytest.mark.slow
 def test_samples_of_a_class_have_the_law_of_the_data_given_the_class():
     model, settings = exact(), guidance(steps=80, method="exponential_sde2")
     guided, unguided = draw_classes(model, Told(), POINT, range(40), settings, seed=0)

@@ -71,6 +71,7 @@ def flawed(demo):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 2])
 def test_the_softness_at_which_a_network_is_right_is_found(demo, flawed, groups):
     path = demo["free_path"].schedule.model_copy(update={"groups": groups})

@@ -91,6 +91,7 @@ def test_jobs_change_no_bit_of_what_a_model_gives(tmp_path, files, process, sett
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_the_first_images_have_finer_steps_too_which_correct_the_mean_of_all(tmp_path, files):
     def arrays(name, settings):
         return dict(np.load(evaluated(tmp_path / name, settings, "ou", files, CUTS["several"])))

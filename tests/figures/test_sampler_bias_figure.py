@@ -1,6 +1,7 @@
 """The figure of the samplers' own bias, against what is known of each of them."""
 
 import numpy as np
+import pytest
 import torch
 from figure_tables import LABELS, drawn, texts
 
@@ -17,6 +18,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_exponential_integrators_alone_are_below_one_percent_at_any_number_of_evaluations():
     figure = drawn("sampler_bias", VARIANCE, OF_PCA, **SETTINGS)
     panels = figure.axes

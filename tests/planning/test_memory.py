@@ -67,6 +67,7 @@ def test_the_large_network_of_the_paper_fits_40_gigabytes_and_its_batch_not_80()
     assert micro_batch(cost, training.batch_size, 80.0) == 16
 
 
+@pytest.mark.slow
 def test_the_bill_says_which_batches_fit(tmp_path, capsys):
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(tiny_preset()))
