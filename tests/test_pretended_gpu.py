@@ -79,6 +79,7 @@ def case(request):
     return request.param
 
 
+@pytest.mark.slow
 def test_a_training_step_waits_for_no_copy_and_gives_what_the_cpu_gives(case, images):
     plain = training_of(case, images, CPU)
     with pretending() as gpu:
@@ -133,6 +134,7 @@ def test_an_evaluation_of_the_likelihood_asks_only_whether_it_is_finite(case, im
     assert copies[1]["to host"] - copies[0]["to host"] == evaluations // 8 * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["pca", "columns"])
 def test_adaptive_solvers_give_what_the_cpu_gives(case, images):
     def run(model):

@@ -45,6 +45,7 @@ CROSS_ATTENTION = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(SIZES, NCSNPP | CROSS_ATTENTION)
 def test_a_network_that_fits_is_built_and_gives_images(size, network):

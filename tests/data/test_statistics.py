@@ -148,6 +148,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("basis", ["fourier", "pixel"])
 def test_memory_does_not_grow_with_the_number_of_large_images(basis):
     def peak(count: int) -> float:

@@ -126,6 +126,7 @@ def test_equal_noise_levels_cost_the_same_in_every_process_but_for_the_prior():
         assert expected_bound(name) == pytest.approx(expected_bound("ou"), abs=0.02), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ou", "psld", "cld"])
 def test_the_bound_costs_as_much_as_the_flow_that_starts_with_noise_if_the_score_is_exact(name):
     """Both bound the density of the same model; paired, as the data are the same."""

@@ -131,6 +131,7 @@ def test_quantities_of_components_broadcast_over_k_and_channels_in_the_precision
     assert torch.equal((z + broadcast)[1, 1, 3], torch.tensor([3.0, 4.0, 5.0]))
 
 
+@pytest.mark.slow
 def test_phase_space_likelihood_of_gaussian_data_is_that_of_its_moment_equation():
     process, n = PSLD, 4
     covariance = image_covariance(1, seed=3)[:n, :n]

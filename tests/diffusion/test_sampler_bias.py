@@ -151,6 +151,7 @@ def test_exponential_integrators_sample_a_gaussian_by_any_number_of_steps(method
             assert ((ratio - 1).abs() < (1 / start - 1).abs() + 1e-12).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise_free", [False, True])
 @pytest.mark.parametrize("method", ["ode", "exponential_sde2", "exponential_ode3"])
 def test_samples_that_end_without_noise_have_the_variance_of_the_data(method, noise_free):

@@ -88,6 +88,7 @@ def columns_of_a_row(count):
     return gaussian, schedule, gaussian.sample(2, k=1, seed=1)
 
 
+@pytest.mark.slow
 def test_runge_kutta_keeps_order_4_on_the_column_schedule():
     gaussian, schedule, z = columns_of_a_row(8)
     fixed = {"method": "rk4", "rtol": 1.0, "atol": 1.0}

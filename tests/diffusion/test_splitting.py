@@ -50,6 +50,7 @@ def after_steps(process, method: str, evaluations: int) -> np.ndarray:
     return covariance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("process", "method"), [("psld", "sscs"), ("cld", "euler_maruyama")])
 def test_the_samplers_have_weak_order_1_as_published(process, method):
     """SSCS too: its score is that of the step's beginning, and its middle part a step of Euler."""

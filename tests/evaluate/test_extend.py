@@ -45,6 +45,7 @@ def load(path):
         return dict(arrays)
 
 
+@pytest.mark.slow
 def test_strips_of_independent_pixels_are_independent_pixels():
     model, settings = exact(), strip_settings(steps_per_unit=400.0)
     model.representation.mean[:] = 0.1

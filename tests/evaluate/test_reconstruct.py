@@ -77,6 +77,7 @@ def test_in_phase_space_too_noising_from_the_start_composes_to_the_marginal(proc
     torch.testing.assert_close(covariance, after @ after.mT, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_state_in_phase_space_is_reconstructed_to_draws_from_the_data():
     """From pure noise, by a network that is exact for the variances that it is told."""
     psld = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}

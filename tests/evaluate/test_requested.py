@@ -88,6 +88,7 @@ def test_variances_of_images_and_probes_are_told_apart():
     assert variances(values) == pytest.approx((0.25, 4.0), abs=0.06)
 
 
+@pytest.mark.slow
 def test_the_error_reached_is_the_one_requested_and_the_one_reported(tmp_path):
     requested, means, reported, images = 0.03, [], [], []
     for seed in range(30):

@@ -175,6 +175,7 @@ def run(sources, *out, **changes):
     return status(draw, figure4(**changes), LABELS, sources, out)
 
 
+@pytest.mark.slow
 def test_command_writes_the_same_bytes_again_and_records_seed_and_sources(tmp_path, sources):
     first, second = ([tmp_path / run / name for name in ("f.pdf", "f.png")] for run in "12")
     assert run(sources, *first) == run(sources, *second) == 0

@@ -59,6 +59,7 @@ def test_signal_decays_by_half_the_integral_of_the_noising_rate(curves, b):
     assert alpha[:, -1] == pytest.approx([np.sqrt(1 - 0.99**2)] * 5)
 
 
+@pytest.mark.slow
 def test_command_needs_no_source_and_writes_the_same_bytes_again(tmp_path, capsys):
     figure = section("figure6", **SETTINGS)
     first, second = ([tmp_path / run / name for name in ("f.pdf", "f.png")] for run in "12")

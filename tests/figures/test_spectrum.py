@@ -64,6 +64,7 @@ def test_the_pictures_are_the_rows_of_the_basis_of_largest_variance(fitted):
         torch.testing.assert_close(response / response.norm(), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_writes_both(fitted, name, tmp_path):
     _, statistics = fitted
     source, table, picture = (tmp_path / file for file in ("s.safetensors", "t.csv", "p.png"))

@@ -66,6 +66,7 @@ def test_an_untrained_gaussian_model_is_exact_for_independent_gaussian_component
     torch.testing.assert_close(model.eps(z, state), exact, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("process", "preconditioning"), [*((name, "none") for name in PROCESSES), ("cld", "gaussian")]
 )

@@ -42,6 +42,7 @@ def files(folder: Path) -> dict[Path, float]:
     return {path: path.stat().st_mtime for path in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_a_training_is_waiting_then_running_then_stopped_and_watching_writes_nothing(run, capsys):
     assert run.row("data").state == "finished"
     before = run.training()
@@ -72,6 +73,7 @@ def test_a_training_is_waiting_then_running_then_stopped_and_watching_writes_not
     assert closing == ", ".join(f"{states[state]} {state}" for state in STATES)
 
 
+@pytest.mark.slow
 def test_a_failed_training_shows_its_error_until_it_is_started_again(run, capsys):
     stop(run)
     run.change_steps(1)
@@ -117,6 +119,7 @@ def test_shards_points_and_failed_jobs_of_a_likelihood_are_counted(run):
     assert row.done == 0 and "4 shards older than the model not counted" in row.evidence
 
 
+@pytest.mark.slow
 def test_the_age_of_rows_tells_where_the_lock_of_another_machine_is_not_seen(run, monkeypatch):
     stop(run)
     (run.logs / "train.log").unlink()

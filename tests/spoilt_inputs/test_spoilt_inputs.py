@@ -89,6 +89,7 @@ FILES = list(file_cases())
 LINES = [(name, how) for name in FIRST.values() for how in COMMANDS[name].spoilt_lines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_succeeds_on_inputs_that_are_not_spoilt(root, capsys, name):
     command = COMMANDS[name]
