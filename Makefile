@@ -5,7 +5,7 @@
 # make report     one page of a preset with all its checks: results/demo/report.html (PRESET=demo)
 # make reproduce  runs a preset a second time, in again/, and compares all artefacts (PRESET=demo);
 #                 with TARGET=demo, or any other target, that part of it alone
-# make quick      the tests that take seconds: in less than four minutes
+# make quick      the tests that take seconds, each less than three
 # make test       everything that CI runs
 # make test-slurm the workflow on a real SLURM of one node, which it installs; needs root
 # make docs       the API reference, from the docstrings: docs/api/index.html
