@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_tables import LABELS, STAND_IN, drawn, section, texts
+from matplotlib.figure import Figure
 
 from gud.errors import InputError
 from gud.figures.drawing.draw import draw
+from gud.figures.drawing.style import logarithmic
 from gud.figures.further.prior_and_input import difference
 
 A = (0.4, 1.0, 1.6)
@@ -127,3 +129,14 @@ def test_the_file_says_data_seeds_and_stand_in(table, tmp_path):
     for words in ("patches", "seeds 0, 1, 2", STAND_IN, "same range of log SNR"):
         assert words in said
     assert (tmp_path / "f.png").stat().st_size > 10_000
+
+
+def test_logarithmic_scales_have_plain_numbers_within_one_decade_and_over_several():
+    for ends in ((3.1, 7.4), (4.0, 120.0)):
+        axis = Figure().subplots()
+        logarithmic(axis)
+        axis.plot([0, 1], ends)
+        axis.figure.canvas.draw()
+        labels = [label.get_text() for label in axis.get_yticklabels(which="both")]
+        shown = [float(text) for text in labels if text]
+        assert sum(ends[0] <= value <= ends[1] for value in shown) >= 2
