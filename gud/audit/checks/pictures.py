@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+import torch
 
 from gud.audit.checks.check import Artefact, Check, kind, same_file
 from gud.audit.checks.training import EXPERIMENT
@@ -42,5 +43,11 @@ def of_samples(artefact: Artefact) -> Iterator[Check]:
 
 @kind("picture of steps", rf"{EXPERIMENT}/steps\.png")
 def of_steps(artefact: Artefact) -> Iterator[Check]:
+    """With as many threads as the job had: another number rounds the steps otherwise."""
     model, data = artefact.input(".safetensors"), artefact.input(".npz")
-    yield redrawn(artefact, steps.main, model=model, data=data, device=None)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(artefact.run.preset.compute.threads)
+    try:
+        yield redrawn(artefact, steps.main, model=model, data=data, device=None)
+    finally:
+        torch.set_num_threads(threads)
