@@ -16,7 +16,8 @@ export PYTHONUNBUFFERED := 1
 
 PRESET := demo
 TARGET := all
-# Tests run in a process for each core, one thread each.
+# Tests run in a process for each core, one thread each. Those that take seconds check the shapes and
+# dtypes of all that functions take and return; the long ones run the code as users do.
 PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 .PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm check docs clean
@@ -52,8 +53,8 @@ reproduce: $(VENV)/installed
 quick: $(VENV)/installed
 	$(PYTEST) -m "not slow and not cluster"
 
-test: check
-	$(PYTEST)
+test: check quick
+	$(PYTEST) -m "slow or cluster" --jaxtyping-packages=
 
 test-slurm: $(VENV)/installed
 	pytest tests/slurm

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from presets import tiny_preset
 from training_runs import complete, make_files
 from workspace import Workspace
 
@@ -40,7 +41,8 @@ def uninterrupted(files, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
     """One real run of the workflow, which no test may change."""
-    workspace = Workspace(tmp_path_factory.mktemp("workflow"))
+    workspace = Workspace(tmp_path_factory.mktemp("workflow"), "tiny")
+    workspace.write(tiny_preset())
     workspace.run("all")
     return workspace
 

@@ -34,6 +34,7 @@ def tiny_preset():
     for name in ("figure1", "figure4", "figure7", "figure8", "figure9", "wavelets", "columns"):
         del figures[name]
     del figures["prior_and_input"]
+    figures["sampler_bias"] |= {"a": [1.0], "steps": [4, 8]}
     preset["quick"] = ["figure2"]
     ordering = experiments["ordering_scan"]
     ordering["network"] |= {"width": 8, "multipliers": [1], "tokens_width": 8}

@@ -3,45 +3,15 @@
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from presets import ROOT, tiny_preset
+from workspace import Workspace
 
 pytestmark = pytest.mark.slow
-
-
-class Workspace:
-    """A working directory and a folder of presets."""
-
-    def __init__(self, folder):
-        self.folder, self.presets = folder, folder / "config"
-        self.presets.mkdir()
-
-    def write(self, name, preset):
-        (self.presets / f"{name}.yaml").write_text(yaml.safe_dump(preset))
-
-    def run(self, *arguments, preset=None, succeeds=True):
-        named = [] if preset is None else [f"preset={preset}"]
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-                *("--directory", str(self.folder), "--profile", str(ROOT / "profiles/default")),
-                *("--cores", "1", *arguments, "--config", f"presets={self.presets}", *named),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=900,
-            env={"PATH": Path(sys.executable).parent.as_posix() + ":/usr/bin:/bin"}
-            | {"PYTHONPATH": str(ROOT)},
-        )
-        assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
-        return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -51,7 +21,7 @@ def workspace(tmp_path):
 
 @pytest.mark.parametrize("preset", ["mien", "", "1"])
 def test_a_preset_that_is_not_there_is_one_sentence_and_an_error(workspace, preset):
-    workspace.write("tiny", tiny_preset())
+    workspace.write(tiny_preset())
     output = workspace.run("-n", "all", preset=preset, succeeds=False)
     assert f"is not in {workspace.presets}, which has tiny" in output
     assert "Traceback" not in output and "Error:\n" not in output
@@ -63,21 +33,24 @@ def test_a_folder_without_presets_is_one_sentence_and_an_error(workspace):
 
 
 def test_a_preset_of_no_figures_is_one_sentence_and_an_error(workspace):
-    workspace.write("tiny", tiny_preset() | {"figures": {}, "quick": []})
+    workspace.write(tiny_preset() | {"figures": {}, "quick": []})
     output = workspace.run("-n", "all", preset="tiny", succeeds=False)
     assert "preset tiny: nothing is named in its section figures" in output
 
 
-@pytest.mark.parametrize("name", ["mine (copy)", "a+b", "a(b", "a.b", "präset", "x=1@y-z"])
-def test_a_preset_may_be_called_what_files_are_called(workspace, name):
-    workspace.write(name, tiny_preset())
-    assert "figure" in workspace.run("-n", f"results/{name}/figures/figure3.pdf")
-    assert "summary" in workspace.run("-n", "all", preset=name)
+def test_presets_may_be_called_what_files_are_called(workspace):
+    names = ["mine (copy)", "a+b", "a(b", "a.b", "präset", "x=1@y-z"]
+    for name in names:
+        workspace.write(tiny_preset(), name)
+    figures = [f"results/{name}/figures/figure3.pdf" for name in names]
+    planned = workspace.run("-n", *figures)
+    assert all(f"output: {figure}" in planned for figure in figures)
+    assert "output: results/a(b/summary.md" in workspace.run("-n", "all", preset="a(b")
 
 
 def test_a_preset_of_an_odd_name_is_made(workspace):
-    workspace.write("it's mine (copy)", tiny_preset())
-    workspace.write("mine (copy)", tiny_preset())
+    workspace.write(tiny_preset(), "it's mine (copy)")
+    workspace.write(tiny_preset(), "mine (copy)")
     target = "results/mine (copy)/figures/figure2.pdf"
     workspace.run(target)
     assert (workspace.folder / target).exists()
@@ -85,8 +58,8 @@ def test_a_preset_of_an_odd_name_is_made(workspace):
 
 
 def test_a_spoilt_preset_stops_its_own_run_alone(workspace):
-    workspace.write("tiny", tiny_preset())
-    workspace.write("other", tiny_preset() | {"seed": "none"})
+    workspace.write(tiny_preset())
+    workspace.write(tiny_preset() | {"seed": "none"}, "other")
     workspace.run("-n", "results/tiny/figures/figure3.pdf")
     workspace.run("-n", "all", preset="tiny")
     for arguments in ({"preset": "other"}, {}):
@@ -101,7 +74,7 @@ def test_a_network_that_experiments_share_is_trained_once(workspace):
     shared = preset["experiments"]["a_scan_matching"] | {"weights_of": "a_scan_matching"}
     preset["experiments"]["sharing"] = shared
     preset["figures"]["compared"] = {"experiments": ["a_scan_matching", "sharing"]}
-    workspace.write("tiny", preset)
+    workspace.write(preset)
     planned = workspace.run("-n", "results/tiny/tables/compared.csv")
     assert planned.count("rule train:") == 1 and "results/tiny/sharing/nll/a=1_r=0.npz" in planned
     assert "results/tiny/sharing/model.safetensors" not in planned
@@ -134,15 +107,15 @@ def test_a_copy_of_paper_with_a_mirror_works_beside_it(workspace):
     paper = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
     copy = workspace.folder / "cifar-10-binary.tar.gz"
     digest = archive(copy, 8)
-    workspace.write("paper", paper)
+    workspace.write(paper, "paper")
     paper["downloads"]["cifar10"] = {"url": copy.as_uri(), "sha256": digest}
     needed = ["nll", "settings", "images"], ["quality", "metric", "reference_images"]
-    workspace.write("mirror", paper)
+    workspace.write(paper, "mirror")
     output = workspace.run("results/mirror/data/cifar10.npz", succeeds=False)
     assert "experiments.a_scan_isotropic.nll.settings.images asks for 6144 test images" in output
     assert not (workspace.folder / "results/mirror/data/cifar10.npz").exists()
     paper["defaults"][needed[0][0]]["settings"]["images"] = 8
-    workspace.write("mirror", paper)
+    workspace.write(paper, "mirror")
     workspace.run("results/mirror/data/cifar10.npz")
     with np.load(workspace.folder / "results/mirror/data/cifar10.npz") as made:
         assert len(made["train"]) == 40 and len(made["test"]) == 8
@@ -153,26 +126,26 @@ def test_the_same_bytes_are_one_download_wherever_they_come_from(workspace):
     copy = workspace.folder / "copy.tar.gz"
     digest = archive(copy, 8)
     # Nothing listens at port 9.
-    workspace.write("far", of_cifar("http://127.0.0.1:9/copy.tar.gz", digest))
-    workspace.write("near", of_cifar(copy.as_uri(), digest))
-    workspace.write("loose", of_cifar(copy.as_uri(), "unpublished"))
+    workspace.write(of_cifar("http://127.0.0.1:9/copy.tar.gz", digest), "far")
+    workspace.write(of_cifar(copy.as_uri(), digest), "near")
+    workspace.write(of_cifar(copy.as_uri(), "unpublished"), "loose")
     for name in ("near", "far", "loose"):
         workspace.run(f"results/{name}/data/cifar10.npz")
     folders = {path.parent.name for path in workspace.folder.glob("resources/downloads/*/copy*.gz")}
     assert len(folders) == 2 and digest[:16] in folders
     moved = of_cifar("http://127.0.0.1:9/elsewhere/copy.tar.gz", digest)
-    workspace.write("near", moved)
+    workspace.write(moved, "near")
     assert "Nothing to be done" in workspace.run("-n", "results/near/data/cifar10.npz")
 
 
 def test_more_images_than_there_are_stop_a_run_before_its_first_job(workspace):
-    workspace.write("tiny", tiny_preset())
+    workspace.write(tiny_preset())
     workspace.run("results/tiny/data/natural16.npz")
     record = workspace.folder / "results/tiny/data/natural16.npz.json"
     images = json.loads(record.read_text())["images"]["test"]
     preset = tiny_preset()
     preset["defaults"]["nll"]["settings"]["images"] = images + 1
-    workspace.write("tiny", preset)
+    workspace.write(preset)
     output = workspace.run("-n", "all", preset="tiny", succeeds=False)
     assert f"nll.settings.images asks for {images + 1} test images, but " in output
     assert f"natural16.npz has {images}" in output

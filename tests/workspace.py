@@ -1,4 +1,4 @@
-"""A working directory in which the workflow runs on the preset `tiny`."""
+"""A working directory in which the workflow runs on presets of its own."""
 
 import re
 import shutil
@@ -6,32 +6,35 @@ import subprocess
 import sys
 
 import yaml
-from presets import ROOT, tiny_preset
+from presets import ROOT
 
 
 class Workspace:
-    """A working directory with a folder of presets of its own."""
+    """A working directory with a folder of presets.
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.presets = folder / "config"
-        self.presets.mkdir()
-        self.write(tiny_preset())
+    Args:
+        preset: which one is made where the target names none.
+    """
+
+    def __init__(self, folder, preset=None):
+        self.folder, self.presets, self.preset = folder, folder / "config", preset
+        self.presets.mkdir(exist_ok=True)
 
     def write(self, preset, name="tiny"):
         (self.presets / f"{name}.yaml").write_text(yaml.safe_dump(preset))
 
-    def command(self, *arguments):
+    def command(self, *arguments, preset=None):
+        named = self.preset if preset is None else preset
         return [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
             *("--directory", str(self.folder), "--profile", str(ROOT / "profiles/default")),
-            *("--cores", "2", *arguments),
-            *("--config", f"presets={self.presets}", "preset=tiny"),
+            *("--cores", "2", *arguments, "--config", f"presets={self.presets}"),
+            *([] if named is None else [f"preset={named}"]),
         ]
 
-    def run(self, *arguments, succeeds=True):
+    def run(self, *arguments, preset=None, succeeds=True):
         done = subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=1500
+            self.command(*arguments, preset=preset), capture_output=True, text=True, timeout=1500
         )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == succeeds, output
@@ -49,6 +52,4 @@ class Workspace:
     def copy(self, folder):
         """A copy of the working directory that a test may change."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        copied = object.__new__(Workspace)
-        copied.folder, copied.presets = folder, folder / "config"
-        return copied
+        return Workspace(folder, self.preset)

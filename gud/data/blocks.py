@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gud.diffusion.dequantisation import DEQUANTISATION_OFFSET
+from gud.errors import InputError
 
 VALUES = 2**21
 """Grey levels in a block: 16 MiB in double precision, of which a sum takes a few copies."""
@@ -31,6 +34,23 @@ def mean_image(
     for block in blocks(images):
         total += block.sum(0, dtype=torch.int64)
     return total.double() / len(images) / 128 - 1 + DEQUANTISATION_OFFSET
+
+
+def load_mean(
+    path: Path, images: UInt8[Tensor, "count channels height width"]
+) -> Float[Tensor, "channels height width"]:
+    """The mean image of `images` in a file; `InputError` if it holds none of their shape."""
+    try:
+        mean = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"mean image {path} cannot be read: {error}") from None
+    shape = tuple(images.shape[1:])
+    if not isinstance(mean, np.ndarray) or mean.dtype != np.float64 or mean.shape != shape:
+        found = (
+            f"{mean.dtype} of shape {mean.shape}" if isinstance(mean, np.ndarray) else "no array"
+        )
+        raise InputError(f"mean image {path} is {found}, expected float64 of shape {shape}")
+    return torch.from_numpy(mean)
 
 
 def centred(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -13,7 +11,6 @@ from torch import Tensor
 
 from gud.data.blocks import blocks
 from gud.diffusion.dequantisation import quantise
-from gud.errors import InputError
 
 CELLS = 64
 """Equal parts of the interval of a grey level, in which the dequantised values are counted."""
@@ -92,20 +89,3 @@ def uniformity(
 def _normal(z: float) -> float:
     """Probability of a standard normal deviation at least as large."""
     return float(2 * stats.norm.sf(abs(z)))
-
-
-def load_mean(
-    path: Path, images: UInt8[Tensor, "count channels height width"]
-) -> Float[Tensor, "channels height width"]:
-    """The mean image of `images` in a file; `InputError` if it holds none of their shape."""
-    try:
-        mean = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"mean image {path} cannot be read: {error}") from None
-    shape = tuple(images.shape[1:])
-    if not isinstance(mean, np.ndarray) or mean.dtype != np.float64 or mean.shape != shape:
-        found = (
-            f"{mean.dtype} of shape {mean.shape}" if isinstance(mean, np.ndarray) else "no array"
-        )
-        raise InputError(f"mean image {path} is {found}, expected float64 of shape {shape}")
-    return torch.from_numpy(mean)

@@ -22,8 +22,7 @@ from gud.config.sections.bases import (
 )
 from gud.config.sections.validation import validate
 from gud.data import datasets
-from gud.data.blocks import centred, mean_image
-from gud.data.centring import load_mean
+from gud.data.blocks import centred, load_mean, mean_image
 from gud.data.principal_components import principal_components
 from gud.diffusion.bases import Basis
 from gud.diffusion.dequantisation import DEQUANTISATION_VARIANCE

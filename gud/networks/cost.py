@@ -36,19 +36,8 @@ def count(network: torch.nn.Module, channels: int, size: int, components: int) -
     Args:
         network: takes images (batch, channels, size, size) and gamma (batch, components).
     """
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    forward, to_weights, activations = _passes(network, channels, size, components)
-    network.requires_grad_(False)
-    _, to_image, _ = _passes(network, channels, size, components, wanted=True)
-    network.requires_grad_(True)
-    return Cost(weights, forward, forward + to_weights, to_image, activations)
-
-
-def _passes(
-    network: torch.nn.Module, channels: int, size: int, components: int, wanted: bool = False
-) -> tuple[int, int, int]:
-    """Operations of the forward and the backward pass, and bytes kept in between."""
-    weights = {t.untyped_storage()._cdata for t in (*network.parameters(), *network.buffers())}
+    weights = list(network.parameters())
+    known = {t.untyped_storage()._cdata for t in (*weights, *network.buffers())}
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -56,13 +45,19 @@ def _passes(
         kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        images = torch.zeros(1, channels, size, size).requires_grad_(wanted)
-        with FlopCounterMode(display=False) as counter:
-            with saved_tensors_hooks(keep, lambda tensor: tensor):
-                out = network(images, torch.zeros(1, components))
-            forward = counter.get_total_flops()
-            out.backward(torch.ones_like(out))
-            total = counter.get_total_flops()
-    activations = sum(size for storage, size in kept.items() if storage not in weights)
-    return forward, total - forward, activations
+    with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
+        images = torch.zeros(1, channels, size, size, requires_grad=True)
+        with saved_tensors_hooks(keep, lambda tensor: tensor):
+            out = network(images, torch.zeros(1, components))
+        forward = counter.get_total_flops()
+        out.backward(torch.ones_like(out), retain_graph=True, inputs=[images])
+        to_image = counter.get_total_flops()
+        out.backward(torch.ones_like(out), inputs=weights)
+        total = counter.get_total_flops()
+    return Cost(
+        weights=sum(weight.numel() for weight in weights),
+        forward=forward,
+        train=forward + total - to_image,
+        backward=to_image - forward,
+        activations=sum(size for storage, size in kept.items() if storage not in known),
+    )

@@ -111,7 +111,7 @@ def preset() -> dict:
             "grids": [{"a": [1.0], "r": [0]}],
             "settings": {
                 "classifier": {"network": defaults["network"], "training": defaults["training"]},
-                "guidance": {"scale": 1.0, "sampling": sampling | {"images": 2, "batch_size": 2}},
+                "guidance": {"scale": 1.0, "sampling": sampling | {"images": 2, "batch_size": 64}},
             },
         },
         "inpainting": point

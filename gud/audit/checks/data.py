@@ -16,7 +16,7 @@ from gud.config import paths
 from gud.config.images import check_images, images_needed
 from gud.config.sections.bases import BASIS_NAME, basis_of
 from gud.config.sections.data import Data
-from gud.data import centring, datasets, statistics
+from gud.data import blocks, centring, datasets, statistics
 from gud.data.blocks import mean_image
 from gud.data.sources import SOURCES
 from gud.diffusion.bases import Basis
@@ -76,7 +76,7 @@ def centred_again(run: Run, data: Path) -> Path:
 @kind("mean image", rf"{DATA}\.mean\.npy")
 def mean(artefact: Artefact) -> Iterator[Check]:
     images = artefact.run.images(artefact.input(".npz"), "train")
-    found = centring.load_mean(artefact.path, images)
+    found = blocks.load_mean(artefact.path, images)
     yield Check("all values are finite", bool(found.isfinite().all()))
     yield near("it is the mean of the training images", found, mean_image(images), atol=1e-12)
 

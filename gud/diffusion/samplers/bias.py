@@ -9,6 +9,7 @@ sampler's own steps.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 
 import torch
@@ -67,15 +68,7 @@ def _variance_after_steps(
     k = reverse.process.k
     memory: Memory = ()
     for stretch, noisy in stretches(reverse, options, sampler.evaluations):
-        column = count(len(root))
-
-        def noise(z: State, column: Iterator[int] = column) -> State:
-            """Each unit of noise in a column of its own."""
-            drawn = torch.zeros_like(z)
-            for part in range(z.shape[1]):
-                drawn[next(column), part] = 1
-            return drawn
-
+        noise = partial(_unit_noise, count(len(root)))
         held = [
             torch.cat([part, part.new_zeros(k * sampler.draws, *part.shape[1:])])
             for part in (root, *memory)
@@ -85,6 +78,14 @@ def _variance_after_steps(
         root, *kept = _fewer_columns(torch.cat([root, *memory], 1)).split(sizes, 1)
         memory = tuple(kept)
     return root[:, 0, 0].square().sum(0)
+
+
+def _unit_noise(column: Iterator[int], z: State) -> State:
+    """Each unit of noise in the next column, its own."""
+    drawn = torch.zeros_like(z)
+    for part in range(z.shape[1]):
+        drawn[next(column), part] = 1
+    return drawn
 
 
 def _fewer_columns(

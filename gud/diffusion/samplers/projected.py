@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import PROJECTED, Process, Reduced, State
 from gud.diffusion.samplers.sampler import Noise, ReverseProcess
 from gud.diffusion.samplers.stepwise import Memory, Stepwise, Stretch
@@ -33,12 +32,12 @@ class Projected(Stepwise):
     ) -> tuple[State, Memory]:
         outer, now = stretch.reverse, stretch.now(z)
         process = outer.process
-
-        def denoiser(_: Reduced, __: NoisingState) -> Reduced:
-            return process.drop(outer.denoiser(z, now), z, now)
-
-        path = ProjectedPath(outer.schedule, process)
-        reverse = ReverseProcess(denoiser, path, PROJECTED, outer.variance)
+        reverse = ReverseProcess(
+            lambda _, __: process.drop(outer.denoiser(z, now), z, now),
+            ProjectedPath(outer.schedule, process),
+            PROJECTED,
+            outer.variance,
+        )
         inner = Stretch(reverse, stretch.times, stretch.number)
         reduced, memory = self.move(inner, process.project(z, now)[0], noise, memory)
         if stretch.clean:

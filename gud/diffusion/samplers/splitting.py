@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State, apply, moments, per_component
 from gud.diffusion.processes.matrices import cholesky
 from gud.diffusion.samplers.euler_maruyama import EulerMaruyama
-from gud.diffusion.samplers.sampler import Noise
+from gud.diffusion.samplers.sampler import Noise, ReverseProcess
 from gud.diffusion.samplers.stepwise import Memory, Stepwise, Stretch
 
 
@@ -43,20 +44,22 @@ class SymmetricSplitting(Stepwise):
     ) -> tuple[State, Memory]:
         if stretch.clean:
             return EulerMaruyama().step(stretch, z, noise, memory)
-        process, now = stretch.reverse.process, stretch.now(z)
+        reverse, now = stretch.reverse, stretch.now(z)
+        process = reverse.process
         elapsed = process.clock(now) - process.clock(stretch.after(z))
         state = now if self.order == 1 else stretch.middle(z)
-
-        def velocity(z: State) -> State:
-            score = process.score(stretch.reverse.denoiser(z, state), state)
-            return process.beyond_prior(z, score)
-
         z = _relax(process, z, elapsed / 2, noise)
         halfway = z
         if self.order == 2:
-            halfway = z + per_component(elapsed / 2, z) * velocity(z)
-        z = z + per_component(elapsed, z) * velocity(halfway)
+            halfway = z + per_component(elapsed / 2, z) * _beyond_prior(reverse, z, state)
+        z = z + per_component(elapsed, z) * _beyond_prior(reverse, halfway, state)
         return _relax(process, z, elapsed / 2, noise), ()
+
+
+def _beyond_prior(reverse: ReverseProcess, z: State, state: NoisingState) -> State:
+    """The velocity that the score adds to the stationary process."""
+    score = reverse.process.score(reverse.denoiser(z, state), state)
+    return reverse.process.beyond_prior(z, score)
 
 
 def _relax(
