@@ -12,7 +12,7 @@ from gud.config.sections.bases import CHANNELS, BasisSettings, PrincipalBasis
 from gud.config.sections.experiments import Experiment
 from gud.diffusion.bases.wavelets import HAAR
 from gud.diffusion.representation import Representation, Statistics
-from gud.networks import build_network
+from gud.model import Model
 from gud.networks.cost import Cost, count
 from gud.planning.memory import together
 
@@ -38,14 +38,8 @@ def stand_in_representation(experiment: Experiment, size: int) -> Representation
 
 def network_cost(experiment: Experiment, size: int) -> Cost:
     """The cost of the network of an experiment for one image of a size."""
-    network = build_network(
-        experiment.network,
-        image_size=size,
-        in_channels=CHANNELS,
-        out_channels=CHANNELS,
-        labels=stand_in_representation(experiment, size).labels,
-    )
-    return count(network, CHANNELS, size, experiment.basis.components(size))
+    model = Model(experiment.model(), stand_in_statistics(experiment.basis, size))
+    return count(model.network, model.channels, size, model.state_shape[-1])
 
 
 def by_network(preset: Preset, told: Callable[[Experiment, int], T]) -> dict[str, T]:
@@ -54,7 +48,8 @@ def by_network(preset: Preset, told: Callable[[Experiment, int], T]) -> dict[str
     found = {}
     for name, experiment in preset.experiments.items():
         size = preset.data[experiment.data].image_size
-        alike = experiment.network, size, experiment.basis.components(size)
+        seen = experiment.process, experiment.preconditioning, experiment.basis.components(size)
+        alike = experiment.network, size, *seen
         batches = together(preset, experiment), bool(experiment.nll.grids)
         key = repr((*alike, *batches, experiment.training.precision))
         if key not in known:

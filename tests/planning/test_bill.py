@@ -63,6 +63,20 @@ def table_of(preset, costs, rates=None, adaptive=100, found=MappingProxyType({})
     return bill.bill(works, rates, "stated", {}).set_index(["experiment", "stage"])
 
 
+def test_the_network_of_a_process_is_counted_with_all_images_that_it_sees_and_predicts(tmp_path):
+    def change(preset):
+        psld = {"name": "psld", "Gamma": 0.01, "nu": 4.01, "kappa": 0.04, "clock": "snr"}
+        chosen = {"process": psld | {"matching": "hybrid"}, "preconditioning": "none"}
+        chosen["nll"] = {"settings": {"method": "tsit5", "coordinates": "components"}}
+        preset["experiments"]["a_scan_matching"] |= chosen
+
+    costs = by_network(load_preset(write(tmp_path / "tiny.yaml", change)), network_cost)
+    one, two = costs["a_scan_isotropic"], costs["a_scan_matching"]
+    # Three channels more into the first convolution of 3 x 3 and width 8, and out of the last.
+    assert two.weights - one.weights == 2 * 9 * 3 * 8 + 3
+    assert two.forward > one.forward
+
+
 def test_operations_weights_and_activations_are_those_counted_by_hand():
     first, second = 2 * 64 * 5 * 3 * 9, 2 * 64 * 3 * 5
     cost = count(TwoConvolutions(), 3, 8, 64)
