@@ -117,11 +117,11 @@ def estimate(numbers: Numbers, contrasts: Contrasts) -> Estimates:
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(variance > 0, variance**2 / weights, MANY)
     parts = {name: np.sqrt(part) for name, part in (variances | {"seeds": between}).items()}
-    factor = band_factor(covariance, float(np.quantile(freedom, 0.25)))
+    factor = quantile_of_largest(covariance, float(np.quantile(freedom, 0.25)))
     return Estimates(value, parts, np.sqrt(variance), freedom, factor)
 
 
-def band_factor(covariance: Float[np.ndarray, "n n"], freedom: float) -> float:
+def quantile_of_largest(covariance: Float[np.ndarray, "n n"], freedom: float) -> float:
     """The `LEVEL` quantile of the largest |t| of n estimates with that covariance.
 
     Their errors are taken as multivariate t: one quantile of t for a single estimate, the quantile
