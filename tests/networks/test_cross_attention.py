@@ -4,77 +4,23 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sections import network as arguments
+from small_networks import batch, difference, perturbed, small
 
 from gud.diffusion.bases import Pixel
 from gud.errors import InputError
 from gud.networks.cross_attention import CrossAttention, GammaTokens, standardised
 
-SMALL = dict(
-    image_size=16,
-    in_channels=3,
-    out_channels=3,
-    labels=torch.arange(256.0),
-    width=8,
-    multipliers=(1, 2),
-    blocks=1,
-    attention=(8,),
-    gamma_attention=(16, 8),
-    dropout=0.0,
-    tokens_width=8,
-    mixer_layers=2,
-    heads=2,
-    time_scale=10.0,
-)
-
-
-def perturbed(seed: int = 0, **changes) -> CrossAttention:
-    """A small network whose output is not zero, in eval mode."""
-    torch.manual_seed(seed)
-    made = CrossAttention(**arguments(**SMALL | changes))
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
-    return made.eval()
-
-
-def batch(count: int = 4, size: int = 16, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(count, 3, size, size, generator=generator)
-    return images, 4 * torch.randn(count, size * size, generator=generator)
-
-
-def difference(first: torch.Tensor, second: torch.Tensor) -> float:
-    """The distance of two outputs, relative to their size."""
-    return ((first - second).norm() / second.norm()).item()
-
-
-def test_the_untrained_network_predicts_almost_nothing_but_not_exactly():
-    torch.manual_seed(0)
-    output = CrossAttention(**arguments(**SMALL)).eval()(*batch())
-    assert 0 < output.abs().max() < 1e-3
-
 
 def test_untrained_attention_to_gamma_adds_almost_nothing_to_the_features():
     torch.manual_seed(0)
-    network, (_, gamma) = CrossAttention(**arguments(**SMALL)), batch()
+    network, (_, gamma) = small(CrossAttention), batch()
     features = torch.randn(4, 8, 16, 16)
     attended = network.attend["0"](features, network.tokens(gamma)[16])
     torch.testing.assert_close(attended, features * 0.5**0.5, rtol=0, atol=1e-3)
 
 
-def test_the_output_depends_on_every_entry_of_gamma_also_at_a_fixed_mean():
-    network, (images, gamma) = perturbed(), batch(1)
-    gamma.requires_grad_()
-    (gradient,) = torch.autograd.grad(network(images, gamma).square().sum(), gamma)
-    at_fixed_mean = gradient - gradient.mean()
-    assert (gradient != 0).all()
-    assert (at_fixed_mean.abs() > 1e-6 * gradient.abs().max()).all()
-
-
 def test_exchanging_the_noising_states_of_two_images_changes_both_predictions():
-    network, (images, gamma) = perturbed().requires_grad_(False), batch(2)
+    network, (images, gamma) = perturbed(CrossAttention).requires_grad_(False), batch(2)
     gamma = gamma - gamma.mean(dim=1, keepdim=True)
     output, exchanged = network(images, gamma), network(images, gamma.flip(0))
     assert all(difference(exchanged[i], output[i]) > 1e-3 for i in (0, 1))
@@ -83,9 +29,13 @@ def test_exchanging_the_noising_states_of_two_images_changes_both_predictions():
 def test_labels_matter_up_to_their_unit_and_origin():
     images, gamma = batch()
     labels = torch.rand(256, generator=torch.Generator().manual_seed(2))
-    output = perturbed(labels=labels)(images, gamma)
-    torch.testing.assert_close(perturbed(labels=7 * labels - 3)(images, gamma), output)
-    assert difference(perturbed(labels=labels.flip(0))(images, gamma), output) > 1e-3
+    output = perturbed(CrossAttention, labels=labels)(images, gamma)
+    torch.testing.assert_close(
+        perturbed(CrossAttention, labels=7 * labels - 3)(images, gamma), output
+    )
+    assert (
+        difference(perturbed(CrossAttention, labels=labels.flip(0))(images, gamma), output) > 1e-3
+    )
 
 
 def test_labels_get_mean_zero_and_range_one_and_equal_labels_vanish():
@@ -98,7 +48,10 @@ def test_the_order_of_the_components_is_no_more_than_an_order_of_the_weights():
     images, gamma = batch()
     order = torch.randperm(256, generator=torch.Generator().manual_seed(3))
     labels = torch.rand(256, generator=torch.Generator().manual_seed(2))
-    network, reordered = perturbed(labels=labels), perturbed(labels=labels[order])
+    network, reordered = (
+        perturbed(CrossAttention, labels=labels),
+        perturbed(CrossAttention, labels=labels[order]),
+    )
     output = network(images, gamma)
     # The mixer's dense layers over the components tell them apart by index, not by label alone.
     assert difference(reordered(images, gamma[:, order]), output) > 1e-3
@@ -131,49 +84,13 @@ def test_states_that_bfloat16_would_merge_stay_apart(bfloat16):
         assert not torch.equal(tokens(gamma)[16], tokens(gamma + 0.01)[16])
 
 
-def test_permuting_the_batch_permutes_the_output_and_other_images_do_not_matter():
-    network, (images, gamma) = perturbed(), batch()
-    order = torch.tensor([2, 0, 3, 1])
-    output = network(images, gamma)
-    close = dict(rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(network(images[order], gamma[order]), output[order], **close)
-    torch.testing.assert_close(network(images[:1], gamma[:1]), output[:1], **close)
-
-
-@pytest.mark.parametrize("bfloat16", [False, True])
-def test_gradients_are_finite_reach_every_weight_and_the_output_is_float32(bfloat16):
-    network, (images, gamma) = perturbed(), batch()
-    images.requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        output = network(images, gamma)
-    output.square().mean().backward()
-    assert output.dtype == images.grad.dtype == torch.float32
-    assert images.grad.isfinite().all() and images.grad.abs().max() > 0
-    for name, parameter in network.named_parameters():
-        assert parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().max() > 0, name
-
-
-def test_derivatives_agree_with_finite_differences_in_float64():
-    network = perturbed().double().requires_grad_(False)
-    images, gamma = (tensor.double().requires_grad_() for tensor in batch(1))
-    assert torch.autograd.gradcheck(network, (images, gamma), fast_mode=True)
-
-
-def test_bfloat16_autocast_changes_the_output_little():
-    network, (images, gamma) = perturbed(), batch()
-    exact = network(images, gamma)
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded = network(images, gamma)
-    assert 0 < difference(rounded, exact) < 0.1
-
-
 @pytest.mark.parametrize(
     ("size", "multipliers", "attention", "gamma_attention"),
     [(8, (1,), (), (8,)), (16, (1, 2, 2), (4,), (16, 4)), (32, (1, 1, 2), (), (8,))],
 )
 def test_any_size_that_halves_often_enough_works(size, multipliers, attention, gamma_attention):
     network = perturbed(
+        CrossAttention,
         image_size=size,
         labels=torch.zeros(size**2),
         multipliers=multipliers,
@@ -187,7 +104,6 @@ def test_any_size_that_halves_often_enough_works(size, multipliers, attention, g
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (dict(image_size=15), "image_size is 15; expected a multiple of 2"),
         (dict(gamma_attention=()), r"gamma_attention sizes are \[\]; expected one or more"),
         (dict(gamma_attention=(4,)), r"gamma_attention sizes are \[4\]; .* \[16, 8\]"),
         (dict(heads=3), "heads are 3; expected a divisor of the 8 channels"),
@@ -200,15 +116,7 @@ def test_any_size_that_halves_often_enough_works(size, multipliers, attention, g
 )
 def test_settings_that_do_not_fit_together_are_refused_in_one_sentence(change, sentence):
     with pytest.raises(InputError, match=sentence):
-        CrossAttention(**arguments(**SMALL | change))
-
-
-def test_images_or_gamma_of_the_wrong_shape_are_refused():
-    network, (images, gamma) = perturbed(), batch()
-    with pytest.raises(InputError, match=r"images .* shape \(4, 3, 8, 16\)"):
-        network(images[:, :, :8], gamma)
-    with pytest.raises(InputError, match=r"gamma .* shape \(4, 255\)"):
-        network(images, gamma[:, 1:])
+        small(CrossAttention, **change)
 
 
 class Columns:
@@ -237,10 +145,9 @@ class Columns:
     @classmethod
     @torch.enable_grad()
     def trained(cls, withheld: bool) -> CrossAttention:
-        torch.manual_seed(0)
         changes = dict(image_size=cls.size, in_channels=1, out_channels=1, attention=())
         changes |= dict(labels=Pixel(cls.size).labels, gamma_attention=(8, 4), mixer_layers=1)
-        network = CrossAttention(**arguments(**SMALL | changes | dict(tokens_width=16)))
+        network = small(CrossAttention, **changes, tokens_width=16).train()
         steps, rate, generator = 200, 3e-3, torch.Generator().manual_seed(1)
         optimizer = torch.optim.Adam(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
