@@ -68,6 +68,14 @@ print("torch" in sys.modules)"""
     assert done.stdout.strip() == "False", done.stderr
 
 
+def test_a_training_starts_without_what_only_tables_and_pictures_need():
+    program = """
+import sys, gud.training.run
+print({"pandas", "scipy.stats", "matplotlib"} & {*sys.modules})"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
 WHERE_THEY_DRAW = {("config", "gud.data"), ("config", "gud.report.reading")}
 """What base classes of figures import, where they read what they draw."""
 

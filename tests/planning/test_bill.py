@@ -1,19 +1,14 @@
-"""The bill against hand counts, closed forms, the planned jobs and the files of real runs."""
-
-from types import MappingProxyType
+"""The bill against hand counts, closed forms and the planned jobs."""
 
 import pandas as pd
 import pytest
 import torch
-import yaml
+from bills import NAME, table_of, write
 from columns import SIZE, exact
 from commands import gud
-from presets import tiny_preset
-from safetensors.torch import load_file
 from torch import nn
 
-from gud.config.jobs import evaluations, get_evaluation
-from gud.config.paths import history_file
+from gud.config.jobs import evaluations
 from gud.config.preset import load_preset
 from gud.config.sections.evaluation import StripSettings
 from gud.diffusion.schedules.sequential import column_schedule
@@ -21,15 +16,10 @@ from gud.diffusion.solvers import odeint_along
 from gud.diffusion.strips import generate_strips
 from gud.evaluate.applications.extend import window_of
 from gud.networks.cost import count
-from gud.planning import bill
 from gud.planning.costs import by_network, network_cost
-from gud.planning.finished import finished_shards, finished_training, finished_work
-from gud.planning.rates import Rates, measure, stated
-from gud.planning.workload import LEAST_EVALUATIONS, planned, solver_evaluations
+from gud.planning.rates import measure, stated
+from gud.planning.workload import LEAST_EVALUATIONS, solver_evaluations
 from gud.randomness import ImageStreams
-
-NAME = "a_scan_isotropic"
-RATES = Rates(train=0.5, step=0.25, forward=2.0, backward=3.0)
 
 
 class TwoConvolutions(nn.Module):
@@ -41,26 +31,6 @@ class TwoConvolutions(nn.Module):
 
     def forward(self, images, gamma):
         return self.second(self.first(images))
-
-
-def write(path, change=lambda preset: None):
-    preset = tiny_preset()
-    change(preset)
-    path.write_text(yaml.safe_dump(preset))
-    return path
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory):
-    preset = load_preset(write(tmp_path_factory.mktemp("costs") / "tiny.yaml"))
-    return by_network(preset, network_cost)
-
-
-def table_of(preset, costs, rates=None, adaptive=100, found=MappingProxyType({})):
-    """The table of a bill by experiment and stage."""
-    rates = dict.fromkeys(costs, rates or RATES)
-    works = list(planned(preset, costs, adaptive, found))
-    return bill.bill(works, rates, "stated", {}).set_index(["experiment", "stage"])
 
 
 def test_the_network_of_a_process_is_counted_with_all_images_that_it_sees_and_predicts(tmp_path):
@@ -229,73 +199,6 @@ def test_measured_rates_are_positive_and_make_the_hours(tmp_path, costs):
     assert rates.backward >= 0
     hours = table_of(preset, costs, rates).hours
     assert hours[NAME, "training"] == pytest.approx((48 * rates.train + 6 * rates.step) / 3600)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Results of a real training and a real job of its likelihood."""
-    folder = tmp_path_factory.mktemp("finished")
-    file = write(folder / "tiny.yaml")
-    data, statistics = folder / "results/data/natural16.npz", folder / "pca.safetensors"
-    model = folder / "results" / NAME / "model.safetensors"
-    assert gud("dataset", "--preset", file, "--name", "natural16", "--out", data) == 0
-    assert (
-        gud("statistics", "--basis", "pca", "--mirrored", "--data", data, "--out", statistics) == 0
-    )
-    asked = ["--preset", file, "--experiment", NAME, "--data", data, "--device", "cpu"]
-    assert gud("train", *asked, "--statistics", statistics, "--out", model) == 0
-    preset = load_preset(file)
-    jobs = get_evaluation(preset, NAME, "nll").jobs(preset.compute.job_batches.nll)
-    job = next(iter(jobs))
-    out = ["--model", model, "--out", folder / "results" / NAME / f"nll/jobs/{job}.json"]
-    assert gud("evaluate", *asked, "--quantity", "nll", "--job", job, *out) == 0
-    return folder
-
-
-def test_finished_work_gives_its_own_rates_and_evaluations(finished, costs):
-    preset = load_preset(finished / "tiny.yaml")
-    results, experiment = finished / "results", preset.experiments[NAME]
-    table = results / history_file(NAME)
-    trained = finished_training(table, experiment)
-    last = pd.read_csv(table).iloc[-1]
-    assert trained.seconds == pytest.approx(last.seconds / (last.step * 8))
-    likelihood = next(evaluation for evaluation in evaluations(preset) if evaluation.name == "nll")
-    evaluated = finished_shards(results, likelihood)
-    assert evaluated.source == "results (6 images on cpu)"
-    assert evaluated.evaluations >= LEAST_EVALUATIONS
-    found = finished_work(preset, finished / "results")
-    # With stated rates, the number of evaluations is still that of the finished jobs.
-    table = table_of(preset, costs, found=found)
-    passes = table.forward[NAME, "likelihood"]
-    assert passes == round(8 * evaluated.evaluations)
-    assert table.hours[NAME, "likelihood"] == pytest.approx(passes * (2.0 + 3.0) / 3600)
-    works = list(planned(preset, costs, 100, found))
-    rates = dict.fromkeys(preset.experiments, RATES)
-    hours = bill.bill(works, rates, "measured", found).set_index(["experiment", "stage"]).hours
-    assert hours[NAME, "training"] == pytest.approx(48 * trained.seconds / 3600)
-    assert hours[NAME, "likelihood"] == pytest.approx(8 * evaluated.seconds / 3600)
-    assert hours["a_scan_matching", "training"] == pytest.approx((48 * 0.5 + 6 * 0.25) / 3600)
-
-
-def test_finished_work_of_other_settings_is_no_rate(finished, tmp_path):
-    def other(preset):
-        preset["defaults"]["network"]["width"] = 16
-        preset["defaults"]["nll"]["settings"]["rtol"] = 0.01
-
-    preset = load_preset(write(tmp_path / "tiny.yaml", other))
-    assert finished_work(preset, finished / "results") == {}
-
-
-def test_the_disk_of_a_training_is_that_of_its_tensors(finished, costs):
-    work = next(planned(load_preset(finished / "tiny.yaml"), costs, 100, {}))
-    folder = finished / "results" / NAME
-    checkpoints = sorted((folder / "checkpoints").glob("step-*.safetensors"))
-    assert len(checkpoints) == 2
-    model = load_file(folder / "model.safetensors")
-    size = sum(tensor.nbytes for name, tensor in model.items() if name.startswith("network."))
-    size += sum(tensor.nbytes for path in checkpoints for tensor in load_file(path).values())
-    # The history and Adam's counts of steps are what is left out.
-    assert work.disk_bytes <= size < 1.01 * work.disk_bytes
 
 
 @pytest.mark.parametrize(

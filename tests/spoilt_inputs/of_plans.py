@@ -18,7 +18,9 @@ COMMANDS = {
         "bill {root}/tiny.yaml --results {root} --teraflops 1 --csv {root}/new/bill.csv",
         (
             "iso/training.csv",
+            "iso/training.csv.json",
             f"iso/nll/shards/{A}/000000.npz",
+            "iso/nll/jobs/0.json",
             "iso/nll/jobs/0.json.json",
         ),
         (0, 2),

@@ -1,0 +1,27 @@
+"""Small presets and their bills by known rates."""
+
+from types import MappingProxyType
+
+import yaml
+from presets import tiny_preset
+
+from gud.planning import bill
+from gud.planning.rates import Rates
+from gud.planning.workload import planned
+
+NAME = "a_scan_isotropic"
+RATES = Rates(train=0.5, step=0.25, forward=2.0, backward=3.0)
+
+
+def write(path, change=lambda preset: None):
+    preset = tiny_preset()
+    change(preset)
+    path.write_text(yaml.safe_dump(preset))
+    return path
+
+
+def table_of(preset, costs, rates=None, adaptive=100, found=MappingProxyType({})):
+    """The table of a bill by experiment and stage."""
+    rates = dict.fromkeys(costs, rates or RATES)
+    works = list(planned(preset, costs, adaptive, found))
+    return bill.bill(works, rates, "stated", {}).set_index(["experiment", "stage"])
