@@ -53,7 +53,7 @@ def test_the_shipped_presets_are_valid(name):
         (("defaults", "nll", "grids"), [{"a": [0.4], "b": [0]}], ["gives a, b", "has a, r"]),
         (("defaults", "schedule", "ranges", "a"), [-1, 1], ["a = -1", ">= 0"]),
         (("defaults", "schedule", "name"), "columns", ["columns takes b, not a and r"]),
-        (("defaults", "nll", "settings", "method"), "tsit5", ["steps", "rk4"]),
+        (("defaults", "nll", "settings", "method"), "tsit5", ["steps = ", "method tsit5", "rk4"]),
         (("defaults", "schedule", "ranges", "r"), [0, 0.5], ["ranges.r", "pca"]),
         (("defaults", "schedule", "ranges", "a"), [1.6, 0.4], ["ranges.a", "lowest"]),
         (("data", "natural16", "size"), 4, ["size", "4", "8"]),

@@ -140,7 +140,11 @@ class Likelihood(Section):
     @model_validator(mode="after")
     def _steps_for_fixed_step(self) -> Likelihood:
         if self.method != "adams" and (self.method == "rk4") != (self.steps is not None):
-            raise ValueError("steps must be a number for method rk4 and null for adaptive methods")
+            steps = "null" if self.steps is None else self.steps
+            raise ValueError(
+                f"steps = {steps} does not go with method {self.method}; expected a number for rk4 "
+                "and null for adaptive methods"
+            )
         if self.method == "adams" and self.coordinates != "standardised":
             raise ValueError("method adams needs coordinates: standardised")
         return self
