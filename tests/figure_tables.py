@@ -14,8 +14,8 @@ LABELS = Labels(dataset="patches", stand_in=STAND_IN)
 SETTINGS = {
     "figure2": {"experiment": "white", "components": 8},
     "figure3": {"experiments": ["white", "matching"]},
-    "figure5": {"experiment": "white", "box": {"a": [0.8, 1.2], "r": [0, 0.3]}},
-    "wavelets": {"experiment": "haar"},
+    "figure5": {"experiments": ["white"], "box": {"a": [0.8, 1.2], "r": [0, 0.3]}},
+    "wavelets": {"experiments": ["haar"]},
 }
 
 
@@ -80,6 +80,7 @@ def softness() -> pd.DataFrame:
     rows = [
         {
             "experiment": "haar",
+            "seed": 0,
             "a": a,
             "b": b,
             "nll_bits_per_dim": 4 + (a - 0.5) ** 2 + b / 10,

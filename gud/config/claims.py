@@ -90,6 +90,12 @@ def curve_faults(made: Experiments) -> Iterator[Fault]:
             yield (), f"needs points in experiments.{key}.nll.grids"
 
 
+def group_faults(made: Experiments) -> Iterator[Fault]:
+    """Means over training seeds are of one experiment."""
+    if len(groups := {experiment.group: None for experiment in made.values()}) > 1:
+        yield ("experiments",), f"must name one experiment, not {', '.join(groups)}"
+
+
 def legend_faults(made: Experiments, names_seeds: bool) -> Iterator[Fault]:
     """Curves are named by what their networks are: two of one name must be seeds of one group.
 

@@ -204,10 +204,11 @@ class TableSection(ShownSection):
         ]
 
     def scales(self, preset: Preset) -> list[str]:
-        """Not for all seeds: the scale is that of the images, which other tables hold as well."""
-        if self.all_seeds:
-            return []
-        return [scale_file(name) for name in self.shown() if preset.experiments[name].nll.grids]
+        """Of the first network of each experiment: the scale is that of its images."""
+        made = {name: preset.experiments[name] for name in self.shown()}
+        return [
+            scale_file(name) for name in made if made[name].nll.grids and name == made[name].group
+        ]
 
 
 class TableFigureSection(TableSection, FigureSection):

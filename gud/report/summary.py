@@ -55,7 +55,8 @@ def summarise(
     for name, table in tables.items():
         groups = [group for _, group in table.groupby("experiment", sort=False)]
         lines += [f"## {name}", "", markdown_table(HEADER, map(_cells, groups)).rstrip()]
-        notes = [f"{group.experiment.iloc[0]}: {scale_note(group)}" for group in groups]
+        # The networks of all seeds are evaluated on the same images.
+        notes = [f"{name}: {scale_note(rows)}" for name, rows in table.groupby("group", sort=False)]
         lines += ["", *(f"{note}\n" for note in notes if not note.endswith(": "))]
     lines += [ERRORS, ""]
     lines += [f"- {figure}" for figure in figures]

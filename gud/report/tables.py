@@ -88,7 +88,8 @@ def tabulate(
     Args:
         nll: likelihood artefacts (.npz), all points of an experiment with the same estimator.
         quality: sample-quality artefacts (.json), all with the same metric and numbers of images.
-        scale: tables of `gud.evaluate.scale` (.csv), of the same experiments and images.
+        scale: tables of `gud.evaluate.scale` (.csv) on the same images; that of an experiment
+            stands beside its networks of all seeds.
         references: the reference of each experiment that has one.
 
     Raises:
@@ -113,10 +114,12 @@ def tabulate(
     for number, path in enumerate(scale):
         measures += SCALE_COLUMNS if number == 0 else ()
         experiment, columns, images = scale_columns(path)
-        for key, point in likelihoods.get(experiment, {}).items():
-            asked = point.record["settings"]["likelihood"]["images"]
-            _same("number of test images", images, path, asked)
-            rows[key, "samples"] |= columns
+        for points in likelihoods.values():
+            for key, point in points.items():
+                if experiment in (key[0], point.trained["group"]):
+                    asked = point.record["settings"]["likelihood"]["images"]
+                    _same("number of test images", images, path, asked)
+                    rows[key, "samples"] |= columns
     conditions: object = None
     for number, path in enumerate(quality):
         measures += QUALITY_COLUMNS if number == 0 else ()

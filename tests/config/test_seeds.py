@@ -8,8 +8,9 @@ from commands import gud, write_preset
 from presets import ROOT, tiny_preset
 
 from gud.config.figures import labels_of
-from gud.config.inputs import galleries, sources
+from gud.config.inputs import galleries, scales, sources
 from gud.config.jobs import evaluations, get_evaluation, training_job
+from gud.config.paths import scale_file
 from gud.config.preset import load_preset
 from gud.errors import InputError
 
@@ -53,6 +54,11 @@ def test_figures_of_seeds_show_them_all_and_other_figures_the_first(tmp_path):
     assert figures.figure3.shown() == SCANS
     all_of_them = ["a_scan_isotropic", "a_scan_isotropic_seed1", "a_scan_matching"]
     assert figures.prior_and_input.shown() == all_of_them
+
+
+def test_the_scale_of_a_table_is_measured_once_for_all_seeds(tmp_path):
+    preset = preset_with(tmp_path, [0, 1])
+    assert scales(preset, "prior_and_input") == [scale_file(name) for name in SCANS]
 
 
 def test_labels_of_a_figure_of_several_experiments_name_their_data(tmp_path):

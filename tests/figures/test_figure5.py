@@ -1,6 +1,7 @@
 """Figure 5: every point in its place of the plane, with one scale of colours."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from figure_tables import drawn, texts
 from matplotlib.collections import PolyCollection
@@ -66,3 +67,41 @@ def test_figure5_is_the_same_whichever_parameter_of_the_box_comes_first(plane):
 def test_figure5_refuses_a_box_without_points(plane):
     with pytest.raises(InputError, match="holds no point"):
         drawn("figure5", plane, box={"a": [1.05, 1.08], "r": [0, 0.05]})
+
+
+@pytest.fixture
+def seeds(plane):
+    """Two networks, the second lowest at another point and lower by 0.2 everywhere else."""
+    moved = (plane.a - 1.0) ** 2 + (plane.r - 0.2) ** 2
+    second = plane.assign(experiment="white_seed1", seed=1, nll_bits_per_dim=4.0 + moved)
+    second["nll_minus_standard"] = second.nll_bits_per_dim - 4.04
+    return pd.concat([plane, second])
+
+
+TWO = {"experiments": ["white", "white_seed1"]}
+
+
+def test_figure5_shows_the_mean_over_seeds_and_the_lowest_point_of_each(seeds):
+    figure = drawn("figure5", seeds, **TWO)
+    mean = seeds.groupby(["a", "r"], as_index=False).nll_bits_per_dim.mean()
+    for point in mean[mean.r != 0.3].itertuples():
+        assert value_at(figure.axes[0], point.a, point.r) == point.nll_bits_per_dim
+    marks = [(line.get_markersize(), line.get_xydata().tolist()) for line in figure.axes[0].lines]
+    best = mean.loc[mean.nll_bits_per_dim.idxmin()]
+    assert marks[1:] == [(6, [[best.a, best.r]]), (3.5, [[0.9, 0.1]]), (3.5, [[1.0, 0.2]])]
+    rows = seeds[(seeds.a == best.a) & (seeds.r == best.r)]
+    error = np.hypot(rows.nll_minus_standard_stderr.mean(), rows.nll_minus_standard.sem())
+    print_ = texts(figure)
+    assert f"({rows.nll_minus_standard.mean():+.4f} ± {error:.4f} from standard" in print_
+    assert "seeds 0, 1" in print_ and "95 % band" not in print_
+
+
+def test_figure5_leaves_a_point_blank_that_the_network_of_one_seed_lacks(seeds):
+    corner = seeds.a.eq(1.6) & seeds.r.eq(1.0) & seeds.seed.eq(1)
+    for lacking in (
+        seeds[~corner],
+        seeds.assign(nll_bits_per_dim=seeds.nll_bits_per_dim.mask(corner)),
+    ):
+        left = drawn("figure5", lacking, **TWO).axes[0]
+        assert np.ma.is_masked(value_at(left, 1.6, 1.0))
+        assert not np.ma.is_masked(value_at(left, 1.3, 1.0))

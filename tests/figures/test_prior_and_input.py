@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from gud.errors import InputError
 from gud.figures.drawing.draw import draw
+from gud.figures.drawing.seeds import paired
 from gud.figures.drawing.style import logarithmic
-from gud.figures.further.prior_and_input import difference
 
 A = (0.4, 1.0, 1.6)
 SEEDS = (0, 1, 2)
@@ -94,7 +94,8 @@ def test_differences_have_their_sign_and_the_error_of_seeds_and_images(table):
 
 def test_one_seed_leaves_the_error_of_the_images(table):
     rows = table[(table.seed == 0) & (table.a == 1) & (table.group == "match_image")]
-    assert difference(rows, "prior") == (PRIOR, IMAGES)
+    differences = rows.nll_minus_other_prior, rows.nll_minus_other_prior_stderr
+    assert paired(*differences) == (PRIOR, IMAGES)
 
 
 def test_a_network_without_preconditioning_is_a_curve_of_its_own(table):

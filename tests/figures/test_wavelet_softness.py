@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 from figure_tables import drawn, texts
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
@@ -42,3 +43,16 @@ def test_wavelet_map_frames_standard_diffusion_inside_the_scan(softness):
     figure = drawn("wavelets", shifted.round(6))
     assert frames(figure.axes[0])["#000000"] == (0, 0)
     assert "Black frame: standard diffusion" in texts(figure)
+
+
+def test_wavelet_map_of_several_seeds_names_the_mean_and_frames_the_lowest_of_each(softness):
+    other = softness.assign(experiment="haar_seed1", seed=1)
+    other["nll_bits_per_dim"] = other.nll_bits_per_dim + 0.5 * (other.a - 0.3)
+    names = ["haar", "haar_seed1"]
+    panel, _ = drawn("wavelets", pd.concat([softness, other]), experiments=names).axes
+    (mesh,) = panel.collections
+    mean = softness.nll_bits_per_dim + 0.25 * (softness.a - 0.3)
+    grid = softness.assign(mean=mean).pivot(index="b", columns="a", values="mean")
+    np.testing.assert_allclose(np.ravel(mesh.get_array()), grid.to_numpy().ravel())
+    dotted = [patch.get_xy() for patch in panel.patches if patch.get_linestyle() == ":"]
+    assert dotted == [(1, 0), (0, 0)]

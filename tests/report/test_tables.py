@@ -106,6 +106,17 @@ def test_what_is_free_stands_beside_every_likelihood(tmp_path, points):
     )
 
 
+def test_what_is_free_stands_beside_the_networks_of_all_seeds_and_is_said_once(tmp_path):
+    made = [("scan", 0, "scan"), ("scan_seed1", 1, "scan"), ("other", 0, "other")]
+    points = [
+        likelihood(tmp_path, 1, BITS[1.0], experiment=name, seed=seed, group=group)
+        for name, seed, group in made
+    ]
+    table = tables.tabulate(points, [], [scale(tmp_path, images=3)]).set_index("experiment")
+    assert table.scale_gaussian.dropna().to_dict() == {"scan": 4.91, "scan_seed1": 4.91}
+    assert summary.summarise({"t.csv": table.reset_index()}).count("For scale") == 1
+
+
 def test_a_scale_of_other_images_is_refused(tmp_path, points):
     with pytest.raises(InputError, match="number of test images 64 must equal"):
         tables.tabulate(points, [], [scale(tmp_path, images=64)])

@@ -97,7 +97,7 @@ def preset() -> dict:
             "wavelets": {"a": 0.5, "b": 0.5},
             "process": "ou",
         },
-        "figure5": {"experiment": "iso", "box": {"a": [0.9, 1.1], "r": [0, 0.1]}},
+        "figure5": {"experiments": ["iso"], "box": {"a": [0.9, 1.1], "r": [0, 0.1]}},
         "figure6": {"columns": 3, "b": [0.5], "gamma_denoise": -7.0},
         "figure7": point
         | {"experiment": "columns", "settings": strips | {"steps_per_unit": 10}, "strip": 0},

@@ -25,14 +25,6 @@ def rows_of(table: pd.DataFrame, experiment: str, parameters: Iterable[str]) -> 
     return rows
 
 
-def evaluated_rows(table: pd.DataFrame, experiment: str, parameters: Iterable[str]) -> pd.DataFrame:
-    """The same, of which one at least must have an NLL."""
-    rows = rows_of(table, experiment, parameters)
-    if rows.nll_bits_per_dim.isna().all():
-        raise InputError(f"the figure needs an NLL of {experiment}; the table holds none")
-    return rows
-
-
 def highest_note(points: pd.DataFrame) -> str:
     """How far the highest NLL lies above the lowest, if a table of points tells."""
     highest = points.loc[points.nll_bits_per_dim.idxmax()]

@@ -11,3 +11,4 @@ class Columns(TableSection):
 
     title = "NLL of column-wise generation, sec. 5.2"
     family = "columns"
+    all_seeds = True

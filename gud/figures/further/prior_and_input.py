@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ class PriorAndInput(TableFigureSection):
         """NLL and sample quality over a, and the difference that each choice makes to the NLL.
 
         Bars of the curves are standard errors over the training seeds. Those of the differences
-        take seeds and test images together; see `difference`.
+        take seeds and test images together; see `paired`.
         """
         import pandas as pd
         from matplotlib.figure import Figure
@@ -98,21 +97,11 @@ def draw_over_seeds(axis: Axes, curve: Curve, name: str) -> None:
         axis.plot(points.a, points[name], ".", color=curve.look["color"], markersize=2, alpha=0.6)
 
 
-def difference(rows: pd.DataFrame, factor: str) -> tuple[float, float]:
-    """Mean over seeds of a difference at one point, and its standard error.
-
-    The images are the same for all seeds, so that their part of the error does not shrink with the
-    number of seeds: error^2 = (mean paired error over images)^2 + variance over seeds / seeds.
-    """
-    values, errors = rows[f"nll_minus_other_{factor}"], rows[f"nll_minus_other_{factor}_stderr"]
-    between = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
-    return float(values.mean()), math.sqrt(errors.mean() ** 2 + between)
-
-
 def draw_effects(axis: Axes, curves: list[Curve]) -> None:
     """The difference that each factor makes at each level of the other, over the values of a."""
     import numpy as np
 
+    from gud.figures.drawing.seeds import paired
     from gud.figures.drawing.style import A_LABEL, GREY
 
     series = []
@@ -129,7 +118,8 @@ def draw_effects(axis: Axes, curves: list[Curve]) -> None:
     values = sorted({a for *_, rows in series for a in rows.a})
     offsets = np.linspace(-0.27, 0.27, len(series)) if len(series) > 1 else np.zeros(1)
     for offset, (factor, title, curve, rows) in zip(offsets, series, strict=True):
-        of = {a: difference(own, factor) for a, own in rows.groupby("a")}
+        column = f"nll_minus_other_{factor}"
+        of = {a: paired(own[column], own[f"{column}_stderr"]) for a, own in rows.groupby("a")}
         at = [values.index(a) + offset for a in of]
         mean, error = np.transpose(list(of.values()))
         other = _other(factor, curve)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gud.config.claims import curve_faults, experiments_of
+from gud.config.claims import curve_faults, experiments_of, group_faults
 from gud.config.figures import Labels, TableFigureSection
 from gud.config.sections.section import Name
 from gud.config.sections.validation import Fault
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Wavelets(TableFigureSection):
-    """An experiment on a schedule with the parameters a and b."""
+    """An experiment, of all training seeds, on a schedule with the parameters a and b."""
 
-    experiment: Name
+    experiments: list[Name]
 
     title = "NLL over the softness of levels and columns, sec. 5.3"
     caption = (
@@ -28,21 +28,34 @@ class Wavelets(TableFigureSection):
         "(section 5.3)."
     )
     family = "wavelet_columns"
+    all_seeds = True
 
     def claims(self, preset: Preset) -> Iterator[Fault]:
-        return curve_faults(experiments_of(self, preset))
+        made = experiments_of(self, preset)
+        yield from group_faults(made)
+        yield from curve_faults(made)
 
     def draw(self, source: pd.DataFrame, labels: Labels) -> Figure:
-        """A heat map of the NLL over a and b; a point without an NLL is left blank."""
+        """A heat map of the NLL over a and b; a point without an NLL is left blank.
+
+        Of several networks it is the mean over seeds.
+        """
         import seaborn
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
 
-        from gud.figures.drawing.notes import evaluated_rows, highest_note
+        from gud.figures.drawing.seeds import (
+            lowest_note,
+            lowest_of_each,
+            mean_over_seeds,
+            networks,
+            seeds_note,
+        )
         from gud.figures.drawing.style import COLUMN_WIDTH, NLL_LABEL, small_print
         from gud.report.parameters import is_standard
 
-        points = evaluated_rows(source, self.experiment, "ab")
+        rows = networks(source, self.experiments, "ab")
+        points = mean_over_seeds(rows, "ab")
         grid = points.pivot(index="b", columns="a", values="nll_bits_per_dim").sort_index()
         figure = Figure(figsize=(COLUMN_WIDTH, 3.4), layout="constrained")
         axis = figure.subplots()
@@ -57,19 +70,23 @@ class Wavelets(TableFigureSection):
         )
         axis.invert_yaxis()
         axis.set(xlabel="inverse softness of levels $a$", ylabel="inverse softness of columns $b$")
-        lowest = points.loc[points.nll_bits_per_dim.idxmin()]
-        standard = [(row, "black") for _, row in points[is_standard(points)].iterrows()]
-        for row, color in [(lowest, "white"), *standard]:
-            corner = grid.columns.get_loc(row.a), grid.index.get_loc(row.b)
-            frame = Rectangle(
-                corner, 1, 1, fill=False, edgecolor=color, linewidth=1.5, clip_on=False
-            )
-            axis.add_patch(frame)
-        small_print(
-            figure,
-            f"{labels.data_note}{' Black frame: standard diffusion.' if standard else ''} "
-            f"White frame: lowest NLL, {lowest.nll_bits_per_dim:.3f} bits/dim at "
-            f"$a = {lowest.a:g}$, $b = {lowest.b:g}${highest_note(points)}.",
-            labels.stand_in_note,
-        )
+        standard = points[is_standard(points)]
+        frames = [
+            (points.loc[[points.nll_bits_per_dim.idxmin()]], "white", "-"),
+            (standard, "black", "-"),
+            (lowest_of_each(rows), "white", ":"),
+        ]
+        for framed, color, line in frames:
+            for point in framed.itertuples():
+                corner = grid.columns.get_loc(point.a), grid.index.get_loc(point.b)
+                frame = Rectangle(corner, 1, 1, fill=False, edgecolor=color, clip_on=False)
+                frame.set(linewidth=1.5, linestyle=line)
+                axis.add_patch(frame)
+        sentences = [
+            labels.data_note,
+            seeds_note(rows, "Dotted frames"),
+            "" if standard.empty else "Black frame: standard diffusion.",
+            f"White frame: lowest NLL, {lowest_note(points, 'ab')}.",
+        ]
+        small_print(figure, " ".join(filter(None, sentences)), labels.stand_in_note)
         return figure
