@@ -100,7 +100,7 @@ def load_preset(path: str | Path) -> Preset:
 
 
 def read_extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """What a preset's file says, over that of the preset beside it that it `extends`.
+    """What a preset's file says, over what it `keeps` of the preset beside it that it `extends`.
 
     Args:
         extending: files that extend this one.
@@ -108,14 +108,39 @@ def read_extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any
     raw = read_yaml(path)
     if "extends" not in raw:
         return raw
-    base = raw.pop("extends")
+    base, keeps = raw.pop("extends"), raw.pop("keeps", {})
     file = path.parent / f"{base}.yaml"
     if not isinstance(base, str) or file.name != f"{base}.yaml" or not file.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml") if other != path)
         raise InputError(f"{path}: extends must name a preset beside it, {known}, not {base}")
     if file in (*extending, path):
         raise InputError(f"{path}: extends {base}, which extends it in turn")
-    return merge(read_extended(file, (*extending, path)), raw)
+    extended = read_extended(file, (*extending, path))
+    return merge(extended | _kept(extended, keeps, path), raw)
+
+
+def _kept(extended: dict[str, Any], keeps: Any, path: Path) -> dict[str, Any]:
+    """The sections of a preset of which another keeps no more than the keys that it names.
+
+    Args:
+        path: of the other.
+    """
+    sections = keeps if isinstance(keeps, dict) else {"keeps": keeps}
+    kept = {}
+    for name, keys in sections.items():
+        section = extended.get(name)
+        if not isinstance(section, dict) or not isinstance(keys, list):
+            raise InputError(
+                f"{path}: keeps must give keys by section, as in {{figures: [figure3]}}, not "
+                f"{name}: {keys}"
+            )
+        if unknown := [key for key in keys if key not in list(section)]:
+            raise InputError(
+                f"{path}: keeps.{name} names {unknown[0]}, which the extended preset does not "
+                f"have, only {', '.join(map(str, section))}"
+            )
+        kept[name] = {key: section[key] for key in keys}
+    return kept
 
 
 def merge(defaults: Any, values: Any) -> Any:

@@ -103,6 +103,40 @@ def test_a_preset_says_only_what_differs_from_the_one_that_it_extends():
     assert {one.images for one in finer} == {512}, "merged with the defaults"
 
 
+def test_a_preset_keeps_of_sections_that_it_extends_what_it_names(tmp_path):
+    base, kept = yaml.safe_load((CONFIG / "study.yaml").read_text()), ["columns_b0"]
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
+    keeps = {"experiments": kept, "figures": [], "data": ["tissue16"], "titles": ["tissue16"]}
+    mine = {"extends": "base", "keeps": keeps, "quick": []}
+    mine["figures"] = {"columns": {"experiments": kept}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    preset = load_preset(tmp_path / "mine.yaml")
+    assert {experiment.group for experiment in preset.experiments.values()} == set(kept)
+    assert list(preset.data) == ["tissue16"] and list(preset.figures.named()) == ["columns"]
+    whole = load_preset(CONFIG / "study.yaml")
+    assert preset.experiments["columns_b0"] == whole.experiments["columns_b0"]
+
+
+@pytest.mark.parametrize(
+    ("keeps", "words"),
+    [
+        (["figures"], "mine.yaml: keeps must give keys by section, .* not keeps: \\['figures'"),
+        ({"figures": "figure3"}, "by section, .* not figures: figure3"),
+        ({"figurs": []}, "by section, .* not figurs: "),
+        ({"seed": [0]}, "by section, .* not seed: "),
+        ({"figures": ["figure4"]}, "keeps.figures names figure4, .* only figure3, figure5,"),
+        ({"figures": [["figure3"]]}, "keeps.figures names \\['figure3'\\], "),
+    ],
+    ids=str,
+)
+def test_what_a_preset_keeps_must_be_there_by_section(tmp_path, keeps, words):
+    (tmp_path / "study.yaml").write_text((CONFIG / "study.yaml").read_text())
+    mine = {"extends": "study", "keeps": keeps}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    with pytest.raises(InputError, match=words):
+        load_preset(tmp_path / "mine.yaml")
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [

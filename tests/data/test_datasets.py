@@ -106,7 +106,7 @@ def test_labels_that_name_no_class_of_each_image_are_refused(tmp_path, change):
         datasets.load_labels(tmp_path / "data.npz", "test", 3)
 
 
-@pytest.mark.parametrize("name", ["demo", "demo_psld", "study", "study_again"])
+@pytest.mark.parametrize("name", ["demo", "demo_psld", "study", "study_again", "study32"])
 def test_embedded_data_have_all_images_that_a_preset_asks_for(tmp_path, name):
     preset = load_preset(ROOT / f"config/{name}.yaml")
     for data, settings in preset.data.items():
