@@ -36,6 +36,7 @@ def likelihood_at(
     prior="isotropic",
     evaluations=(90, 96),
     others=(),
+    asked=(),
     **made,
 ):
     bits = np.array(bits, dtype=np.float64)
@@ -46,7 +47,7 @@ def likelihood_at(
     arrays = dict(others) | regions
     np.savez(path, bits_per_dim=bits, index=index, evaluations=np.array(evaluations), **arrays)
     also = [name.removesuffix("_bits_per_dim") for name in dict(others)]
-    likelihood = METHOD | {"images": len(bits), "also": also}
+    likelihood = METHOD | {"images": len(bits), "also": also} | dict(asked)
     write_record(
         path,
         settings=settings(experiment, parameters, prior, **made) | {"likelihood": likelihood},

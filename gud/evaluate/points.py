@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +11,13 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from gud.config.jobs import Trained
-from gud.data.arrays import FINER, load_arrays
-from gud.evaluate.uncertainty import band_factor, estimates, standard_error
+from gud.data.arrays import FINER, Arrays, load_arrays
+from gud.evaluate.uncertainty import (
+    band_factor,
+    estimates,
+    over_further_images,
+    standard_error,
+)
 from gud.provenance import Record, checked_record
 
 
@@ -24,15 +29,16 @@ class LikelihoodPoint:
         path: of the artefact.
         record: its provenance record.
         bits_per_dim: negative log-likelihood, shape (images, probes); where the first images have
-            finer steps too, by `corrected`.
+            finer steps too, by `corrected`; where the point was evaluated on the first images
+            alone, by `over_further_images`.
         index: which test images, shape (images,).
         region: of the data set that each was cut from, shape (images,); its own for each image of a
             data set that names none.
         evaluations: network evaluations of the ODE for each batch of images, shape (batches,).
         others: further estimates of `bits_per_dim` of the same images, `noised` and `bound`, where
             the settings asked for them; of the bound the second axis is that of its replicates.
-        computed: `bits_per_dim` before it was `corrected`, if it was: images one by one, where the
-            other serves their mean and its error.
+        computed: `bits_per_dim` of the images that were evaluated, before any correction: images
+            one by one, where the other serves their mean and its error.
     """
 
     path: Path
@@ -42,7 +48,12 @@ class LikelihoodPoint:
     region: Int64[np.ndarray, " images"]
     evaluations: Int64[np.ndarray, " batches"]
     others: dict[str, Float[np.ndarray, "images estimates"]] = field(default_factory=dict)
-    computed: Float[np.ndarray, "images probes"] | None = None
+    computed: Float[np.ndarray, "evaluated probes"] | None = None
+
+    @property
+    def images(self) -> int:
+        """How many were evaluated."""
+        return len(self.bits_per_dim if self.computed is None else self.computed)
 
     @property
     def per_image(self) -> Float[np.ndarray, " images"]:
@@ -99,20 +110,60 @@ def difference_factor(points: Collection[LikelihoodPoint]) -> float:
 
 def read_likelihood(path: Path) -> LikelihoodPoint:
     """A likelihood artefact with its record, checked."""
+    return _point(path, *_read(path))
+
+
+def read_likelihoods(paths: Iterable[Path]) -> Iterator[LikelihoodPoint]:
+    """Likelihood artefacts with their records, checked.
+
+    Where errors of differences were requested, the points of an experiment that reached theirs with
+    few images are continued over those of the point that took most.
+    """
+    read = [(path, *_read(path)) for path in paths]
+    most: dict[Path, Arrays] = {}
+    for path, _, arrays in read:
+        others = most.setdefault(path.parent, arrays)
+        if len(arrays["index"]) > len(others["index"]):
+            most[path.parent] = arrays
+    for path, record, arrays in read:
+        asked, further = record["settings"]["likelihood"], most[path.parent]
+        first = further["index"][: len(arrays["index"])]
+        continued = "stderr_of_difference" in asked and np.array_equal(first, arrays["index"])
+        yield _point(path, record, arrays, further if continued else None)
+
+
+def _read(path: Path) -> tuple[Record, Arrays]:
     record = checked_record(path)
-    asked = record["settings"]["likelihood"].get("also", [])
     kinds = {"bits_per_dim": "f images probes", "index": "i images", "evaluations": "i batches"}
-    further = {name: f"{name}_bits_per_dim" for name in asked}
-    kinds |= {array: f"f images {name}" for name, array in further.items()}
+    kinds |= {array: f"f images {name}" for name, array in _others(record).items()}
     finer = {FINER + name: "f few probes" for name in ("bits_per_dim", "noised_bits_per_dim")}
-    arrays = load_arrays(path, kinds, optional={"region": "i images"} | finer)
+    return record, load_arrays(path, kinds, optional={"region": "i images"} | finer)
+
+
+def _others(record: Record) -> dict[str, str]:
+    """The arrays of further estimates, by name."""
+    asked = record["settings"]["likelihood"].get("also", [])
+    return {name: f"{name}_bits_per_dim" for name in asked}
+
+
+def _point(
+    path: Path, record: Record, arrays: Arrays, further: Arrays | None = None
+) -> LikelihoodPoint:
+    """A point, over further images where those are given."""
+    of = arrays if further is None else further
+
+    def estimate(name: str) -> Float[np.ndarray, "images estimates"]:
+        if of is arrays:
+            return estimates(arrays, name)
+        return over_further_images(arrays, of, name)
+
     return LikelihoodPoint(
         path,
         record,
-        estimates(arrays, "bits_per_dim"),
-        arrays["index"],
-        arrays.get("region", arrays["index"]),
+        estimate("bits_per_dim"),
+        of["index"],
+        of.get("region", of["index"]),
         arrays["evaluations"],
-        {name: estimates(arrays, array) for name, array in further.items()},
+        {name: estimate(array) for name, array in _others(record).items()},
         arrays["bits_per_dim"],
     )

@@ -43,6 +43,24 @@ def estimates(arrays: Arrays, name: str) -> Float[np.ndarray, "images estimates"
     return arrays[name] if finer is None else corrected(arrays[name], finer)
 
 
+def first_images(arrays: Arrays, images: int) -> Arrays:
+    return {name: array[:images] for name, array in arrays.items()}
+
+
+def over_further_images(
+    arrays: Arrays, further: Arrays, name: str
+) -> Float[np.ndarray, "images estimates"]:
+    """An estimate over the images of another point, of which the first n are those of this one.
+
+    Its mean is that of the other point over all images plus the mean difference over the first:
+    points are paired with each other though their differences took unequal numbers of images.
+    """
+    known = len(arrays["index"])
+    of_all = estimates(further, name)
+    difference = estimates(arrays, name) - estimates(first_images(further, known), name)
+    return corrected(of_all, of_all[:known] + difference)
+
+
 def standard_error(values: Float[np.ndarray, " images"], region: Regions | None = None) -> float:
     """Standard error of the mean, robust to correlation within regions; NaN for fewer than two.
 

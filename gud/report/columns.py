@@ -130,16 +130,18 @@ def made_columns(experiment: str, trained: Trained) -> Columns:
 
 def likelihood_columns(point: LikelihoodPoint) -> Columns:
     settings = point.record["settings"]["likelihood"]
-    images, probes = point.bits_per_dim.shape
-    regions = len(set(point.region.tolist()))
+    regions = len(set(point.region[: point.images].tolist()))
+    covered = _grouped(point.images, regions)
+    if (further := len(point.per_image)) > point.images:
+        covered += f" for the difference to the point of {further}"
     return _other_columns(point) | {
         "nll_bits_per_dim": float(point.per_image.mean()),
         "nll_stderr": standard_error(point.per_image, point.region),
         "nll_probe_stderr": probe_standard_error(point.bits_per_dim),
-        "nll_errors_cover": f"{_grouped(images, regions)}, probes; not training seeds",
-        "images": images,
+        "nll_errors_cover": f"{covered}, probes; not training seeds",
+        "images": point.images,
         "regions": regions,
-        "probes": probes,
+        "probes": point.bits_per_dim.shape[1],
         "network_evaluations": float(point.evaluations.mean()),
         "method": settings["method"],
         "coordinates": settings["coordinates"],

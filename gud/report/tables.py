@@ -15,7 +15,7 @@ from gud.config.jobs import Trained
 from gud.config.sections.points import point_name
 from gud.config.sections.schedules import standard_parameters
 from gud.errors import InputError
-from gud.evaluate.points import LikelihoodPoint, read_likelihood
+from gud.evaluate.points import LikelihoodPoint, read_likelihoods
 from gud.provenance import Record, write_record, write_text
 from gud.report.columns import (
     COUNTS,
@@ -98,12 +98,12 @@ def tabulate(
     rows: Rows = {}
     trainings: dict[str, Trained] = {}
     likelihoods: dict[str, dict[Key, LikelihoodPoint]] = {}
-    for path in nll:
-        point = read_likelihood(path)
-        key = _add(rows, trainings, path, point.record, likelihood_columns(point))
+    for point in read_likelihoods(nll):
+        key = _add(rows, trainings, point.path, point.record, likelihood_columns(point))
         points = likelihoods.setdefault(key[0], {})
         points[key] = point
-        _same("likelihood settings", point.estimator, path, next(iter(points.values())).estimator)
+        expected = next(iter(points.values())).estimator
+        _same("likelihood settings", point.estimator, point.path, expected)
     for key, columns in differences(likelihoods):
         rows[key, "samples"] |= columns
     measures = NLL_COLUMNS

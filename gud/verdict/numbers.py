@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from gud.config.leaves import leaves
 from gud.errors import InputError
-from gud.evaluate.points import read_likelihood
+from gud.evaluate.points import LikelihoodPoint, read_likelihoods
 from gud.provenance import Record, checked_record, inputs_of, record_of
 from gud.report.reading import read_sampled_quality, read_table
 from gud.verdict.contrasts import (
@@ -72,20 +72,25 @@ def read_numbers(tables: Sequence[Path]) -> list[Number]:
     found: dict[tuple[Path, str], Number] = {}
     for table in tables:
         read_table(table)
-        for path, _ in inputs_of(table, checked_record(table), (".npz", ".json")):
-            read = _likelihood if path.suffix == ".npz" else _qualities
-            for number in read(path, table.stem):
+        paths = [path for path, _ in inputs_of(table, checked_record(table), (".npz", ".json"))]
+        likelihoods = read_likelihoods(path for path in paths if path.suffix == ".npz")
+        points = {point.path: point for point in likelihoods}
+        for path in paths:
+            if path in points:
+                numbers: Iterable[Number] = [_likelihood(points[path], table.stem)]
+            else:
+                numbers = _qualities(path, table.stem)
+            for number in numbers:
                 found.setdefault((path, number.measure), number)
     return list(found.values())
 
 
-def _likelihood(path: Path, table: str) -> Iterator[Number]:
-    point = read_likelihood(path)
+def _likelihood(point: LikelihoodPoint, table: str) -> Number:
     labels = labels_of(point.record)
     key = digest_of(labels["data"], point.index.tobytes())
     deviations = image_deviations(point.per_image, point.region)
     units = Units("images", key, deviations, effective_freedom(point.region))
-    yield Number("nll", labels, float(point.per_image.mean()), (units,), path, table)
+    return Number("nll", labels, float(point.per_image.mean()), (units,), point.path, table)
 
 
 def _qualities(path: Path, table: str) -> Iterator[Number]:

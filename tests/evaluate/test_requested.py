@@ -1,3 +1,4 @@
+import itertools
 import math
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from gud.config.sections.evaluation import Likelihood
 from gud.config.sections.points import parameters_of_point
 from gud.errors import InputError
 from gud.evaluate.join import join
+from gud.evaluate.points import paired_difference, read_likelihood, read_likelihoods
 from gud.evaluate.requests.allocation import Contrast, allocate, variances
 from gud.evaluate.requests.pilot import plan_request
 from gud.evaluate.requests.run import compute_request, run_request
@@ -136,6 +138,66 @@ def test_a_difference_takes_few_images_where_its_level_would_take_many(tmp_path)
     assert set(errors) == {("a=0.5_r=0", "difference"), ("a=1.5_r=0", "difference")}
     needed = (SLOPE / 2 / 0.005) ** 2
     assert 0.6 * needed < n < 2.5 * needed < IMAGES / 0.005**2
+
+
+SCALES = {"a=0.5_r=0": 0.2, "a=1.5_r=0": 1.0}
+"""Of the spread of the differences to a = 1."""
+
+
+def unequal(evaluation, draw):
+    """`estimate` with unequal spreads of the two differences, and a bias of the steps in them."""
+    settings, plain = evaluation.settings, estimate(evaluation, draw)
+
+    def evaluate(parameters, numbers):
+        away = parameters["a"] - 1
+        scale = SCALES.get(f"a={parameters['a']:g}_r=0", 1.0)
+        arrays = plain(parameters | {"a": 1 + scale * away}, numbers)
+        own = [[1 + 0.05 * np.random.default_rng((n, 6)).standard_normal()] for n in numbers]
+        arrays["bits_per_dim"] += away * np.array(own) / settings.steps**3
+        if "finer_bits_per_dim" in arrays:
+            arrays["finer_bits_per_dim"] += away * np.array(own) / settings.finer.steps**3
+        return arrays
+
+    return evaluate
+
+
+def reach_unequal(folder, seed, stderr, steps):
+    asked = evaluation(seed, stderr_of_difference=stderr, steps=steps, batch_size=16)
+    plan = plan_request(asked, unequal, 1.0, 2.0)
+    shards = {p: Shards.of(asked, p, folder / f"{p}.npz", ()) for p in asked.points}
+    evaluate = unequal(plan.evaluation, 0)
+    _, errors = compute_request(plan, shards, evaluate, label="", device="cpu")
+    for one in shards.values():
+        join(one)
+    return plan, errors, {p: path.out for p, path in shards.items()}
+
+
+def test_a_point_takes_the_images_of_its_own_difference_and_the_reference_those_of_any(tmp_path):
+    _, errors, files = reach_unequal(tmp_path, 0, 0.003, 32)
+    few, reference, many = (read_likelihood(file).images for file in files.values())
+    assert few <= many / 3 and reference == many
+    assert max(error.total for error in errors.values()) <= 0.003
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [32, 2], ids=["one level", "two levels"])
+def test_differences_of_unequal_images_have_the_errors_that_tables_state(tmp_path, steps):
+    """Every pair of points, on tables of 30 requests whose truth is known."""
+    errors = []
+    for seed in range(30):
+        plan, _, files = reach_unequal(tmp_path / str(seed), seed, 0.002, steps)
+        assert (plan.evaluation.settings.finer is None) == (steps == 32)
+        points = {point.path.stem: point for point in read_likelihoods(files.values())}
+        assert len({len(point.per_image) for point in points.values()}) == 1
+        for one, other in itertools.combinations(points.values(), 2):
+            mean, error = paired_difference(one, other)
+            settings = plan.evaluation.settings
+            finest = settings.finer.steps if settings.finer else settings.steps
+            apart = [p.record["settings"]["parameters"]["a"] for p in (one, other)]
+            errors.append((mean - (apart[0] - apart[1]) / finest**3) / error)
+    found = np.reshape(errors, (30, -1))
+    assert np.all(np.abs(found.mean(0)) < 0.6)
+    assert np.all((found.std(0) > 0.7) & (found.std(0) < 1.4))
 
 
 def test_work_goes_on_where_it_stopped_and_its_points_are_of_what_it_took(tmp_path):

@@ -68,6 +68,28 @@ def test_rows_of_several_families_leave_the_parameters_of_the_others_empty(tmp_p
     assert "| a = 1, r = 0.5 |" in text and "| b = 0.3 |" in text and "| a = 0.3, b = 0.7 |" in text
 
 
+def test_a_difference_over_few_images_is_added_to_the_level_over_all(tmp_path):
+    """Three images of the one point are the first of five of the others."""
+    asked = {"stderr_of_difference": 0.1, "images": 8}
+    level, change = np.array([4.0, 5.0, 3.5, 6.0, 4.5]), np.array([0.1, 0.4, 0.1])
+    bits = {1.0: level, 0.5: level[:3] + change, 1.5: level - 0.3}
+    paths = [likelihood(tmp_path, a, values[:, None], asked=asked) for a, values in bits.items()]
+    table = tables.tabulate(paths).set_index("a")
+    assert table.images.to_dict() == {0.5: 3, 1.0: 5, 1.5: 5}
+    assert table.nll_bits_per_dim.to_dict() == pytest.approx({0.5: 4.8, 1.0: 4.6, 1.5: 4.3})
+    assert table.nll_minus_standard[0.5] == pytest.approx(0.2)
+    assert table.nll_minus_best[0.5] == pytest.approx(0.5), "1.5 is the best"
+    error = np.sqrt(((change - 0.2) ** 2).sum() / 9 * 5 / 4)
+    assert table.nll_minus_standard_stderr[0.5] == pytest.approx(error)
+    assert "3 images for the difference to the point of 5" in table.nll_errors_cover[0.5]
+
+
+def test_points_of_unequal_images_that_no_request_made_are_not_compared(tmp_path):
+    paths = [likelihood(tmp_path, a, [[4.0]] * n) for a, n in ((0.5, 3), (1.0, 5))]
+    table = tables.tabulate(paths).set_index("a")
+    assert np.isnan(table.nll_minus_standard[0.5]) and table.images[0.5] == 3
+
+
 def test_a_row_exists_for_a_point_with_only_one_of_likelihood_and_quality(tmp_path, points):
     files = [quality(tmp_path, 1, 3.5, stderr=0.1), quality(tmp_path, 1.5, 2.5)]
     table = tables.tabulate(points, files).set_index("a")

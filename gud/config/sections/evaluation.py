@@ -72,7 +72,8 @@ class Likelihood(Section):
         stderr: requested of every level, in bits/dim; images and probes are then the most that may
             be taken, and steps and tolerances the coarsest; see `gud.evaluate.requests.run`.
         stderr_of_difference: requested of the differences to standard diffusion, or to the first
-            point where that is none.
+            point where that is none; each then takes images of its own number, if no `stderr` is
+            requested.
     """
 
     images: Positive

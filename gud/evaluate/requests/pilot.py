@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 
 from gud.config.jobs import Evaluation
 from gud.config.sections.evaluation import PILOT_IMAGES, Finer, Likelihood
 from gud.config.sections.points import point_name
 from gud.config.sections.schedules import standard_parameters
+from gud.data.arrays import Arrays
 from gud.errors import InputError
 from gud.evaluate.requests.allocation import Contrast, Errors, allocate, variances
 from gud.evaluate.shards import Evaluate
-from gud.evaluate.uncertainty import standard_error
+from gud.evaluate.uncertainty import estimates, first_images, standard_error
 from gud.progress import progress
 
 log = logging.getLogger(__name__)
@@ -44,19 +45,23 @@ class Plan:
         evaluation: with the steps and probes to use.
         reference: the point that differences are to.
         start: variance of the level by dequantisation and start, at the reference point.
-        images: that the requests are expected to take.
+        images: that the requests of each point are expected to take.
     """
 
     evaluation: Evaluation
     reference: str
     contrasts: dict[Key, Contrast]
     start: float
-    images: float
+    images: dict[str, float]
 
-    def errors(self, bits: dict[str, Bits], region: Int64[np.ndarray, " images"]) -> Found:
-        """Of every requested number, from the images computed so far."""
+    def errors(self, computed: dict[str, Arrays]) -> Found:
+        """Of every requested number, from the images computed so far at each point."""
         found = {}
         for (point, kind), contrast in self.contrasts.items():
+            first = first_images(computed[self.reference], len(computed[point]["index"]))
+            region = first["region"]
+            both = {self.reference: first, point: computed[point]}
+            bits = {name: estimates(arrays, "bits_per_dim") for name, arrays in both.items()}
             values = values_of(bits, point, kind, self.reference)
             n, probes = values.shape
             within = variances(values)[1] if probes > 1 else contrast.probes
@@ -113,40 +118,51 @@ def plan_request(
     again = bits(asked, reference, PILOT_IMAGES, draw=1)
     within = (variances(found[reference])[1] + variances(again)[1]) / 2
     start = (found[reference] - again).mean(1).var(ddof=1) / 2 - within / PILOT_PROBES
-    images, probes = allocate([*contrasts.values()], image_cost, probe_cost, settings.probes)
+    most, probes = allocate([*contrasts.values()], image_cost, probe_cost, settings.probes)
     chosen = {key: getattr(asked, key) for key in ("steps", "rtol", "atol")} | {"probes": probes}
     shifts = {
         key: (values_of(found, *key, reference) - values_of(first, *key, reference)).mean(1)
         for key in contrasts
     }
+    images = dict.fromkeys(names, most)
+    if settings.stderr is None:  # The reference is in every difference.
+        images |= {p: one.images_needed(probes) for (p, _), one in contrasts.items()}
+    least = 0.0
     if asked.steps and (levels := _two_levels(settings, asked.steps, images, contrasts, shifts)):
-        images, finer_steps = levels
-        chosen |= {"steps": settings.steps, "finer": finer_steps}
-    log.info("%s: %d images to begin with, %s", evaluation.experiment, images, chosen)
+        chosen |= {"steps": settings.steps, "finer": levels}
+        images = {point: n / (1 - OF_STEPS) for point, n in images.items()}
+        least = levels.images + 1.0
+    images = {point: max(n, least) for point, n in images.items()}
+    log.info("%s: %s images to begin with, %s", evaluation.experiment, _rounded(images), chosen)
     planned = replace(evaluation, settings=settings.model_copy(update=chosen))
     return Plan(planned, reference, contrasts, max(float(start), 0.0), images)
+
+
+def _rounded(images: dict[str, float]) -> str:
+    return " to ".join(f"{n:.0f}" for n in sorted({min(images.values()), max(images.values())}))
 
 
 def _two_levels(
     settings: Likelihood,
     steps: int,
-    images: float,
+    images: dict[str, float],
     contrasts: dict[Key, Contrast],
     shifts: dict[Key, Float[np.ndarray, " images"]],
-) -> tuple[float, Finer] | None:
-    """Images in the steps of the settings, and in finer ones that correct them, if that costs less.
+) -> Finer | None:
+    """Finer steps that correct those of the settings in some images, if that costs less.
 
     Args:
         steps: the finer ones, and
-        images: as many as it would take in these.
+        images: as many as it would take in these at each point.
         shifts: what they change in the images of the pilot.
     """
     most = max(one.images_corrected(shifts[key], OF_STEPS) for key, one in contrasts.items())
     corrected = settings.batch_size * math.ceil(max(most, 1.0) / settings.batch_size)
-    coarse, more = settings.steps or steps, max(images / (1 - OF_STEPS), corrected + 1.0)
-    if more * coarse + corrected * steps >= images * steps:
+    coarse = settings.steps or steps
+    each = [max(n / (1 - OF_STEPS), corrected + 1.0) for n in images.values()]
+    if sum(n * coarse + corrected * steps for n in each) >= sum(images.values()) * steps:
         return None
-    return more, Finer(steps=steps, images=corrected)
+    return Finer(steps=steps, images=corrected)
 
 
 def _contrasts(

@@ -2,7 +2,8 @@
 
 A request is the settings' `stderr`, of the level at every point, and `stderr_of_difference`, of its
 difference to the reference point on the same images. The images, probes and steps of the settings
-are then limits: at most so many images and probes, at least so many steps.
+are then limits: at most so many images and probes, at least so many steps. Where differences alone
+are requested, a point stops when its own is known well enough: see `over_further_images`.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ from gud.devices import resolve_device
 from gud.errors import InputError
 from gud.evaluate.join import join
 from gud.evaluate.likelihood import likelihood_of_batches
-from gud.evaluate.points import read_likelihood
+from gud.evaluate.points import read_likelihoods
 from gud.evaluate.receipts import write_receipt
 from gud.evaluate.requests.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
-from gud.evaluate.uncertainty import estimates
 from gud.model import Model, load
 from gud.networks.cost import count
 from gud.provenance import write_record, write_text
@@ -41,7 +41,10 @@ log = logging.getLogger(__name__)
 def compute_request(
     plan: Plan, shards: dict[str, Shards], evaluate: Evaluate, *, label: str, device: str
 ) -> tuple[list[tuple[Shards, int]], Found]:
-    """Compute images, a batch at every point at a time, until all errors are what was requested.
+    """Compute images in batches at every point, until all errors are what was requested.
+
+    Levels take the same images at all points. Where only differences are requested, a point takes
+    those of its own difference, and the reference those of any.
 
     Args:
         shards: of each point.
@@ -49,26 +52,34 @@ def compute_request(
     Returns:
         The shards of the images that it took, and the errors reached.
     """
-    settings, images = plan.evaluation.settings, plan.images
-    size = settings.batch_size
+    settings, wanted = plan.evaluation.settings, dict(plan.images)
+    assert isinstance(settings, Likelihood)
+    size, most = settings.batch_size, settings.images
     while True:
-        images = min(size * math.ceil(max(images, 2) / size), settings.images)
-        work = [(one, start) for start in range(0, images, size) for one in shards.values()]
+        images = {
+            point: min(size * math.ceil(max(n, 2) / size), most) for point, n in wanted.items()
+        }
+        images[plan.reference] = max(images.values())
+        work = [
+            (shards[point], start)
+            for start in range(0, images[plan.reference], size)
+            for point in shards
+            if start < images[point]
+        ]
         compute_shards(work, evaluate, label=label, device=device)
-        arrays = {point: one.merge(images)[0] for point, one in shards.items()}
-        region = arrays[plan.reference]["region"]
-        bits = {point: estimates(found, "bits_per_dim") for point, found in arrays.items()}
-        errors = plan.errors(bits, region)
-        factor = max(errors[key].factor(plan.contrasts[key].stderr) for key in errors)
-        if factor <= 1:
+        errors = plan.errors({point: one.merge(images[point])[0] for point, one in shards.items()})
+        factors = {key: errors[key].factor(plan.contrasts[key].stderr) for key in errors}
+        if all(factor <= 1 or images[point] == most for (point, _), factor in factors.items()):
+            if max(factors.values()) > 1:
+                log.warning(
+                    "%s: the %d images of nll.settings.images leave a larger error than requested",
+                    *(label, most),
+                )
             return work, errors
-        if images == settings.images:
-            log.warning(
-                "%s: the %d images of nll.settings.images leave a larger error than requested",
-                *(label, images),
-            )
-            return work, errors
-        images *= factor
+        largest = max(factors.values())
+        for (point, _), factor in factors.items():
+            factor = factor if settings.stderr is None else largest
+            wanted[point] = max(wanted[point], images[point] * factor)
 
 
 def run_request(
@@ -153,7 +164,8 @@ def main(
     for point in evaluation.points:
         join(Shards.of(evaluation, point, out.parent / f"{point}.npz", inputs))
     files = {point: out.parent / f"{point}.npz" for point in evaluation.points}
-    bits = {point: read_likelihood(file).bits_per_dim for point, file in files.items()}
+    found = {point.path.stem: point for point in read_likelihoods(files.values())}
+    bits = {name: point.bits_per_dim for name, point in found.items()}
     rows = [
         {
             "point": point,
@@ -162,7 +174,7 @@ def main(
             "stderr": parts.total,
             **{f"stderr_{name}": value for name, value in asdict(parts).items()},
             "requested": plan.contrasts[point, kind].stderr,
-            "images": len(bits[point]),
+            "images": found[point].images,
             "probes": bits[point].shape[1],
         }
         for (point, kind), parts in errors.items()
