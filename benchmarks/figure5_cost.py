@@ -15,9 +15,9 @@ The paper takes the same images at all points, and so does the table at its node
 every point the images of its own difference, as `gud evaluate-to` does, and at standard diffusion
 those of any. An image's variance of the ODE's differences is that of `adams` in 48 steps with one
 and three probes; the paper's evaluations are counted on few images. `images` are those of the
-point that needs most, `at` which one, `images_of_all` the sum over the points. `bias` is the largest
-error of a mean difference by what no image removes: of the steps against 128, at the ends of the grid; of
-the polynomial against the bound itself at the points between the nodes.
+point that needs most, `at` which one, `images_of_all` the sum over the points. `bias` is the
+largest error of a mean difference by what no image removes: of the steps against 128, at the ends
+of the grid; of the polynomial against the bound itself at the points between the nodes.
 """
 
 from __future__ import annotations
