@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from gud.config.jobs import Trained
+from gud.config.sections.schedules import standard_parameters
 from gud.data.arrays import FINER, Arrays, load_arrays
 from gud.evaluate.uncertainty import (
     band_factor,
@@ -117,19 +118,24 @@ def read_likelihoods(paths: Iterable[Path]) -> Iterator[LikelihoodPoint]:
     """Likelihood artefacts with their records, checked.
 
     Where errors of differences were requested, the points of an experiment that reached theirs with
-    few images are continued over those of the point that took most.
+    few images are continued over those of the point that took most: of standard diffusion, to which
+    differences were requested, if it is there.
     """
     read = [(path, *_read(path)) for path in paths]
     most: dict[Path, Arrays] = {}
-    for path, _, arrays in read:
-        others = most.setdefault(path.parent, arrays)
-        if len(arrays["index"]) > len(others["index"]):
+    for path, _, arrays in sorted(read, key=lambda one: _is_standard(one[1])):
+        if len(arrays["index"]) >= len(most.setdefault(path.parent, arrays)["index"]):
             most[path.parent] = arrays
     for path, record, arrays in read:
         asked, further = record["settings"]["likelihood"], most[path.parent]
         first = further["index"][: len(arrays["index"])]
         continued = "stderr_of_difference" in asked and np.array_equal(first, arrays["index"])
         yield _point(path, record, arrays, further if continued else None)
+
+
+def _is_standard(record: Record) -> bool:
+    parameters = record["settings"].get("parameters", {})
+    return parameters == standard_parameters(parameters)
 
 
 def _read(path: Path) -> tuple[Record, Arrays]:

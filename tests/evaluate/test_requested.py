@@ -140,7 +140,7 @@ def test_a_difference_takes_few_images_where_its_level_would_take_many(tmp_path)
     assert 0.6 * needed < n < 2.5 * needed < IMAGES / 0.005**2
 
 
-SCALES = {"a=0.5_r=0": 0.2, "a=1.5_r=0": 1.0}
+SCALES = {"a=0.5_r=0": 1.0, "a=1.5_r=0": 0.2}
 """Of the spread of the differences to a = 1."""
 
 
@@ -174,7 +174,7 @@ def reach_unequal(folder, seed, stderr, steps):
 
 def test_a_point_takes_the_images_of_its_own_difference_and_the_reference_those_of_any(tmp_path):
     _, errors, files = reach_unequal(tmp_path, 0, 0.003, 32)
-    few, reference, many = (read_likelihood(file).images for file in files.values())
+    many, reference, few = (read_likelihood(file).images for file in files.values())
     assert few <= many / 3 and reference == many
     assert max(error.total for error in errors.values()) <= 0.003
 

@@ -72,11 +72,14 @@ def test_a_difference_over_few_images_is_added_to_the_level_over_all(tmp_path):
     """Three images of the one point are the first of five of the others."""
     asked = {"stderr_of_difference": 0.1, "images": 8}
     level, change = np.array([4.0, 5.0, 3.5, 6.0, 4.5]), np.array([0.1, 0.4, 0.1])
-    bits = {1.0: level, 0.5: level[:3] + change, 1.5: level - 0.3}
+    random = np.array([0.3, -0.2, 0.1, -0.4, 0.2])
+    bits = {0.4: level + random, 1.0: level, 0.5: level[:3] + change, 1.5: level - 0.3}
     paths = [likelihood(tmp_path, a, values[:, None], asked=asked) for a, values in bits.items()]
     table = tables.tabulate(paths).set_index("a")
-    assert table.images.to_dict() == {0.5: 3, 1.0: 5, 1.5: 5}
-    assert table.nll_bits_per_dim.to_dict() == pytest.approx({0.5: 4.8, 1.0: 4.6, 1.5: 4.3})
+    assert table.images.to_dict() == {0.4: 5, 0.5: 3, 1.0: 5, 1.5: 5}
+    assert table.nll_bits_per_dim.to_dict() == pytest.approx(
+        {0.4: 4.6, 0.5: 4.8, 1.0: 4.6, 1.5: 4.3}
+    )
     assert table.nll_minus_standard[0.5] == pytest.approx(0.2)
     assert table.nll_minus_best[0.5] == pytest.approx(0.5), "1.5 is the best"
     error = np.sqrt(((change - 0.2) ** 2).sum() / 9 * 5 / 4)
