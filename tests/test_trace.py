@@ -106,7 +106,7 @@ def test_the_root_of_a_preset_changes_with_any_file_and_any_record(copy, monkeyp
     assert root_hash(results) != before
 
 
-@pytest.mark.parametrize("folder", ["reference", "study", "study_again"])
+@pytest.mark.parametrize("folder", ["reference", "study", "study_again", "study32"])
 def test_the_reference_results_are_as_published(folder):
     folder = ROOT / "docs" / folder
     assert root_hash(folder) == (folder / "root.sha256").read_text().strip()
