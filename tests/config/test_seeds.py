@@ -56,6 +56,12 @@ def test_figures_of_seeds_show_them_all_and_other_figures_the_first(tmp_path):
     assert figures.prior_and_input.shown() == all_of_them
 
 
+def test_the_tables_and_figures_of_the_study_are_of_all_its_seeds():
+    figures = load_preset(ROOT / "config/study.yaml").figures
+    for section, experiments in ((figures.figure5, 1), (figures.wavelets, 1), (figures.columns, 3)):
+        assert len(section.shown()) == 3 * experiments
+
+
 def test_the_scale_of_a_table_is_measured_once_for_all_seeds(tmp_path):
     preset = preset_with(tmp_path, [0, 1])
     assert scales(preset, "prior_and_input") == [scale_file(name) for name in SCANS]
