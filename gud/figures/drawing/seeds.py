@@ -96,5 +96,5 @@ def seeds_note(rows: pd.DataFrame, marks: str) -> str:
         return ""
     return (
         f"Means over training seeds {', '.join(map(str, seeds))}, evaluated on the same images and "
-        f"noise. {marks}: lowest NLL of each."
+        f"noise. {marks}: lowest NLL of each, where it is another point."
     )
