@@ -14,8 +14,10 @@ from gud.errors import InputError
 
 PANELS = 8
 """Pieces of a step on each of which a clock is taken to run evenly."""
+NODES = 4
+"""Through which a rate is predicted; with the end of the step, it is corrected through 5."""
 FAR = 1e9
-"""Where the node before the first one lies: too far away to have a weight."""
+"""Where nodes before the first one lie: too far away to have a weight."""
 FIRST, SAFETY, LEAST_FACTOR, LARGEST_FACTOR = 1 / 64, 0.9, 0.3, 2.0
 """The first step as part of the path, and the step control."""
 
@@ -31,10 +33,12 @@ def adams(
 ) -> tuple[Parts, Counts]:
     """y at t = 1 of dy_i / dx_i = rate_i(y), x_i the reading of the clock of component i.
 
-    The rate is interpolated through two nodes to predict y at the end of a step, and through these
-    and the predicted one to correct it, each component with the integrals of the three polynomials
-    over its own clock. A clock that starts or stops within a step is thus integrated exactly. The
-    rate is not evaluated again (PEC mode). Order 3; 2 across kinks, where rates bend.
+    The rate is interpolated through the last four nodes to predict y at the end of a step, and
+    through these and the predicted one to correct it, each component with the integrals of the
+    polynomials over its own clock. A clock that starts or stops within a step is thus integrated
+    exactly. The rate is not evaluated again (PEC mode), so that the prediction is what decides
+    where rates are taken. Order 5; 2 across kinks, where rates bend, and 3 from a start where the
+    rate is not small, since the first steps have fewer nodes.
 
     Each element of the batch takes steps of its own and leaves the batch when it has arrived.
 
@@ -66,8 +70,10 @@ def adams(
     rows = torch.arange(len(count), device=device)
     place = torch.zeros(len(count), dtype=torch.float64, device=device)
     step = torch.full_like(place, length / steps if steps else length * FIRST)
-    here = evaluate(place, y, rows)
-    place_before, before = place - FAR * length, tuple(map(torch.zeros_like, here))
+    before = FAR * length * torch.arange(1 - NODES, 1, device=device)
+    nodes = place[:, None] + before
+    rates = [evaluate(place, y, rows)]
+    rates = [tuple(map(torch.zeros_like, rates[0]))] * (NODES - 1) + rates
     result = tuple(map(torch.empty_like, y))
     while len(rows):
         left = length - place
@@ -77,28 +83,27 @@ def adams(
             time = clock.time(place.min()).item()
             raise InputError(f"the steps of the ODE become too small at t = {time:.4g}")
         place_ahead = torch.where(last, length, place + step)
-        known = torch.stack([place_before, place], 1)
         edges, run = _panels(clock, place, place_ahead)
-        guess = _advance(y, _weights(known, edges, run), (before, here))
-        ahead = evaluate(place_ahead, guess, rows)
-        nodes = torch.cat([known, place_ahead[:, None]], 1)
-        y_next = _advance(y, _weights(nodes, edges, run), (before, here, ahead))
+        guess = _advance(y, _weights(nodes, edges, run), rates)
+        nodes_ahead = torch.cat([nodes, place_ahead[:, None]], 1)
+        rates_ahead = [*rates, evaluate(place_ahead, guess, rows)]
+        y_next = _advance(y, _weights(nodes_ahead, edges, run), rates_ahead)
         accepted, factor = torch.ones_like(last), torch.ones_like(step)
         if tolerance is not None and not steps:
             error = size(tuple(a - b for a, b in zip(y_next, guess, strict=True))) / tolerance
             accepted = error <= 1
-            factor = SAFETY * error.clamp(min=1e-300) ** (-1 / 3)
-        place_before = torch.where(accepted, place, place_before)
+            order = (nodes >= 0).sum(1) + 1
+            factor = SAFETY * error.clamp(min=1e-300) ** (-1 / order)
         place = torch.where(accepted, place_ahead, place)
-        y, before, here = (
-            _choose(accepted, *pair) for pair in ((y_next, y), (here, before), (ahead, here))
-        )
+        nodes = torch.where(accepted[:, None], nodes_ahead[:, 1:], nodes)
+        y = _choose(accepted, y_next, y)
+        rates = [_choose(accepted, *pair) for pair in zip(rates_ahead[1:], rates, strict=True)]
         step = step * factor.clamp(LEAST_FACTOR, LARGEST_FACTOR)
         arrived = accepted & last
         for whole, part in zip(result, y, strict=True):
             whole[rows[arrived]] = part[arrived]
-        rows, place, place_before, step = _without(arrived, rows, place, place_before, step)
-        y, before, here = (_without(arrived, *parts) for parts in (y, before, here))
+        rows, place, nodes, step = _without(arrived, rows, place, nodes, step)
+        y, rates = _without(arrived, *y), [_without(arrived, *parts) for parts in rates]
     return result, count
 
 
@@ -134,7 +139,7 @@ def _polynomials(
 
 
 def _advance(
-    y: Parts, weights: Float64[Tensor, "rows nodes components"], rates: tuple[Parts, ...]
+    y: Parts, weights: Float64[Tensor, "rows nodes components"], rates: list[Parts]
 ) -> Parts:
     result = []
     for part, *slopes in zip(y, *rates, strict=True):

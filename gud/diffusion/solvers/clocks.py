@@ -35,8 +35,9 @@ class AngleClock:
     so that an eps that does not tend to its Gaussian value at high noise is divided by no zero.
 
     The place on the path is the arc length of the readings' own scale, (cos theta_i + kappa)
-    gamma_i / 2, as root mean square over the components: log tan(theta_i / 2) if kappa = 0, in
-    which networks vary evenly from the smallest details to the largest.
+    gamma_i / 2: log tan(theta_i / 2) if kappa = 0, in which networks vary evenly from the smallest
+    details to the largest. It is the fourth root of the mean fourth power over the components, so
+    that the few coarse ones which an ordering leaves for the end have steps enough.
 
     Args:
         schedule: whose path is followed from t = 0 to 1.
@@ -52,7 +53,7 @@ class AngleClock:
         times = even_times(path, CELLS, self.variance.device)
         gamma = path.gamma(times)
         cosine = NoisingState.at_rest((gamma[1:] + gamma[:-1]) / 2).cosine(self.variance)
-        steps = (gamma.diff(dim=0) / 2 * (cosine + SOFTENING)).square().mean(1).sqrt()
+        steps = (gamma.diff(dim=0) / 2 * (cosine + SOFTENING)).pow(4).mean(1).pow(1 / 4)
         return Places.after(times, steps)
 
     @property
