@@ -13,7 +13,8 @@ again, so that the command may be stopped, and asked for more, at any time.
 Writes a row for each point and sampler: the distance and its standard error over images, that
 distance over the one of the same number of images by the baseline (the paper's sampler), the
 standard error of this ratio, the evaluations and the seconds of an image, and the bias of the
-variance of Gaussian data by the sampler itself.
+variance of Gaussian data by the sampler itself. Draws the ratios against evaluations, a panel for
+each point, into a .png beside it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import click
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from gud.cli import NamedPreset, out_option, preset_option, reported
 from gud.config.jobs import Evaluation, get_experiment, model_of, trained
@@ -41,6 +43,15 @@ from gud.evaluate.quality.frechet import Moments, distance
 from gud.evaluate.quality.measure import extract_features, reference_moments
 from gud.evaluate.samples import samples_of_batches
 from gud.evaluate.shards import Arrays, Shards, compute_all
+from gud.figures.drawing.style import (
+    OKABE_ITO,
+    WIDTH,
+    logarithmic,
+    small_print,
+    style,
+    write_figure,
+)
+from gud.figures.further.samplers import NAMES
 from gud.model import load
 from gud.provenance import atomic, write_record
 
@@ -48,7 +59,7 @@ BASELINE = "euler_maruyama/uniform/1000/noised"
 SAMPLERS = [
     f"{method}/active/{steps}/clean"
     for method in ("exponential_ode3", "exponential_sde2")
-    for steps in (25, 50)
+    for steps in (10, 25, 50)
 ]
 POINTS = [
     *(f"a_scan_{prior}/a={a}_r=0" for prior in ("isotropic", "matching") for a in (1, 0.4, 1.6)),
@@ -156,6 +167,50 @@ def rows_of_point(
     return rows
 
 
+def draw(table: pd.DataFrame, preset: Preset) -> Figure:
+    """Distances over that of the baseline against evaluations, a panel for each point."""
+    points = table.groupby(["experiment", "point"], sort=False)
+    columns = min(len(points), 4)
+    rows = -(-len(points) // columns)
+    figure = Figure(figsize=(WIDTH, 0.8 + 1.5 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axis, ((experiment, point), found) in zip(axes.flat, points, strict=False):
+        shown = preset.experiments[experiment].title
+        where = point.removesuffix("_r=0").replace("_", ", ").replace("=", " = ")
+        axis.set_title(f"{shown}\n{where}", fontsize=6.5)
+        axis.axhline(1, color=OKABE_ITO[0], linewidth=0.6)
+        curves = found.iloc[1:].groupby(["method", "grid"], sort=False)
+        for ((method, grid), curve), color in zip(curves, OKABE_ITO[1:], strict=False):
+            axis.errorbar(
+                curve.evaluations,
+                curve.fd_over_baseline,
+                curve.fd_over_baseline_stderr,
+                color=color,
+                marker="o",
+                capsize=1.8,
+                label=NAMES.get((method, grid), f"{method}, {grid}"),
+            )
+        axis.set(xscale="log")
+        logarithmic(axis)
+    for axis in axes.flat[len(points) :]:
+        axis.set_axis_off()
+    ticks = sorted({*table[table.fd_over_baseline_stderr > 0].evaluations})
+    axes[0, 0].set_xticks(ticks, map(str, ticks))
+    axes[0, 0].minorticks_off()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.supylabel(f"FD over that of {table.evaluations.iloc[0]} steps", fontsize=7.5)
+    baseline = NAMES.get((table.method.iloc[0], table.grid.iloc[0]), table.method.iloc[0])
+    few, many = table.images.min(), table.images.max()
+    small_print(
+        figure,
+        f"Against network evaluations; {f'{few:,}' if few == many else f'{few:,} to {many:,}'} "
+        "samples by each sampler from the same prior noise; bars: standard error of the ratio over "
+        f"samples. The baseline is {baseline}. One training seed. "
+        f"Stand-ins: {preset.stand_in}.",
+    )
+    return figure
+
+
 @click.command()
 @preset_option()
 @click.option(
@@ -188,21 +243,22 @@ def main(
         with atomic(out) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
     experiments = dict.fromkeys(place.partition("/")[0] for place in points)
+    settings = {"preset": preset.name, "points": points, "images": images}
+    settings |= {"baseline": baseline, "samplers": samplers}
     write_record(
         out,
         inputs=[results / name / "model.safetensors" for name in experiments],
-        settings={
-            "preset": preset.name,
-            "points": points,
-            "baseline": baseline,
-            "samplers": samplers,
-        }
-        | {"images": images},
+        settings=settings,
         seed=preset.preset.seed,
         started=started,
         device="cpu",
         threads=torch.get_num_threads(),
     )
+    with style():
+        figure = draw(pd.DataFrame(rows), preset.preset)
+    picture = [out.with_suffix(".png")]
+    title = "What samples of fewer network evaluations cost in quality"
+    write_figure(figure, picture, title, inputs=[out], settings=settings, started=started)
 
 
 if __name__ == "__main__":
