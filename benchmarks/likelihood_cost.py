@@ -157,10 +157,9 @@ def ratios(table: pd.DataFrame) -> pd.DataFrame:
 def main(results: Path, images: int, groups: tuple[str, ...], out: Path) -> None:
     """Evaluations and errors of three ways to integrate a likelihood."""
     started, found, inputs = time.time(), [], []
-    for group, experiment, parameters in CASES:
-        if groups and group not in groups:
-            continue
-        model = load(results / experiment / "model.safetensors")
+    cases = [case for case in CASES if not groups or case[0] in groups]
+    models = [load(results / experiment / "model.safetensors") for _, experiment, _ in cases]
+    for (group, experiment, parameters), model in zip(cases, models, strict=True):
         name = "tissue16" if experiment.startswith("columns") else "natural16"
         data = results / "data" / f"{name}.npz"
         inputs += [results / experiment / "model.safetensors", data]

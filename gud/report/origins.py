@@ -66,6 +66,8 @@ def origins(table: Path) -> dict[str, Origin]:
         made = {path.suffix: (path, used) for path, used in inputs.items()}
         try:
             (model, trained), (_, data) = made[".safetensors"], made[".npz"]
+            if "search" in trained["settings"]:  # a path, which was searched with a model
+                [(model, trained)] = inputs_of(model, trained, (".safetensors",))
             steps = validate(_Steps, trained["settings"]["training"], f"{model}.json").steps
             experiment = record["settings"]["experiment"]
         except KeyError as error:
