@@ -5,10 +5,11 @@
         [--baseline METHOD/GRID/STEPS/END] [--sampler METHOD/GRID/STEPS/END]...
 
 Draws images from trained networks by each sampler, from the same prior noise at each point, and
-measures their Frechet distance to the training images of the preset, on its features. END is
-`noised`, where samples end at t = 0 of the schedule, or `clean`, where the last step removes the
-noise that is left there. Batches that are finished are kept beside the models and never drawn
-again, so that the command may be stopped, and asked for more, at any time.
+measures their Frechet distance to the training images of the preset, on its features. A point may
+have a number N of images of its own. END is `noised`, where samples end at t = 0 of the schedule,
+or `clean`, where the last step removes the noise that is left there. Batches that are finished are
+kept beside the models and never drawn again, so that the command may be stopped, and asked for
+more, at any time.
 
 Writes a row for each point and sampler: the distance and its standard error over images, that
 distance over the one of the same number of images by the baseline (the paper's sampler), the
@@ -128,12 +129,12 @@ def jackknife(values: np.ndarray) -> float:
 
 
 def rows_of_point(
-    preset: Preset, results: Path, experiment: str, point: str, samplings: dict[str, Sampling]
+    preset: Preset, results: Path, experiment: str, point: str, samplings: list[Sampling]
 ) -> list[dict[str, Any]]:
     """A row for each sampler, the first of which is the baseline."""
     metric, rows = get_experiment(preset, experiment).quality.metric, []
     reference, baseline = reference_of(preset, results, experiment), None
-    for sampling in samplings.values():
+    for sampling in samplings:
         arrays, seconds = drawn(preset, results, experiment, point, sampling)
         images = torch.from_numpy(arrays["images"])
         group = np.arange(len(images)) % GROUPS
@@ -219,7 +220,7 @@ def draw(table: pd.DataFrame, preset: Preset) -> Figure:
     required=True,
     help="Results of the preset, with trained networks and their data.",
 )
-@click.option("--point", "points", multiple=True, default=POINTS, help="EXPERIMENT/POINT.")
+@click.option("--point", "points", multiple=True, default=POINTS, help="EXPERIMENT/POINT[@IMAGES].")
 @click.option("--sampler", "samplers", multiple=True, default=SAMPLERS, help="As the baseline.")
 @click.option("--baseline", default=BASELINE, show_default=True, help="METHOD/GRID/STEPS/END.")
 @click.option("--images", type=click.IntRange(min=20), default=2048, show_default=True)
@@ -235,10 +236,14 @@ def main(
 ) -> None:
     """Compare samplers of few network evaluations with 1000 steps of Euler-Maruyama."""
     started = time.time()
-    samplings = {name: sampling_of(name, images) for name in (baseline, *samplers)}
     rows: list[dict[str, Any]] = []
     for place in points:
-        experiment, _, point = place.partition("/")
+        name, _, number = place.partition("@")
+        experiment, _, point = name.partition("/")
+        if number and not number.isdecimal():
+            raise InputError(f"--point {place} must read like {POINTS[0]}@{images}")
+        count = int(number or images)
+        samplings = [sampling_of(one, count) for one in (baseline, *samplers)]
         rows += rows_of_point(preset.preset, results, experiment, point, samplings)
         with atomic(out) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
