@@ -109,6 +109,7 @@ def rows(model: Model, schedule: Schedule, z: Tensor, probes: Tensor) -> Iterato
             rtol=tolerance,
             atol=tolerance,
             steps=steps,
+            nodes=model.preconditioning.nodes,
             standardise=variance if method == "adams" else None,
         )
         found = bits_per_dim(result.log_prob, model.representation)

@@ -47,10 +47,14 @@ class Preconditioning(ABC):
     Attributes:
         images_in: how many images the network sees, each of all channels.
         images_out: how many it gives.
+        nodes: through which Adams' method predicts the flow of a likelihood. What a network adds to
+            the Gaussian prediction bears four; two where it predicts all of eps, whose errors
+            `AngleClock` divides by a small cosine at high noise.
     """
 
     images_in: int = 1
     images_out: int = 1
+    nodes: int = 2
 
     def __init__(self, process: Process):
         self.process = process
@@ -111,6 +115,8 @@ class Gaussian(Preconditioning):
     theta_i alone, that is through the signal-to-noise ratio tan^-2 theta_i, and through gamma,
     which F is told.
     """
+
+    nodes = 4
 
     def see(self, z: State, state: NoisingState, diffused: Deviations, seen: Deviations) -> Seen:
         reduced, told = self.process.project(z, state)

@@ -93,6 +93,7 @@ def image_bits(
             rtol=rtol,
             atol=atol,
             steps=steps,
+            nodes=model.preconditioning.nodes,
             standardise=model.representation.log_variance.exp() if standardised else None,
         )
     log_prob = result.log_prob.cpu() + correction.cpu()[:, None]

@@ -36,12 +36,18 @@ def largest(parts):
 
 
 @pytest.mark.parametrize(
-    ("schedule", "departure", "order", "fewest"),
-    [(SMOOTH, eased, 5, 160), (SMOOTH, coupled, 3, 20), (COLUMNS, coupled, 2, 20)],
-    ids=["smooth, from rest", "smooth", "kinks"],
+    ("schedule", "departure", "nodes", "order", "fewest"),
+    [
+        (SMOOTH, eased, 4, 5, 160),
+        (SMOOTH, coupled, 4, 3, 20),
+        (SMOOTH, coupled, 2, 3, 20),
+        (COLUMNS, coupled, 4, 2, 20),
+        (COLUMNS, coupled, 2, 2, 20),
+    ],
+    ids=["smooth from rest, 4", "smooth, 4", "smooth, 2", "kinks, 4", "kinks, 2"],
 )
 def test_adams_converges_with_its_order_and_to_the_solution_of_runge_kutta(
-    schedule, departure, order, fewest
+    schedule, departure, nodes, order, fewest
 ):
     clock = AngleClock(schedule, torch.ones(4).double())
     y, rate = torch.linspace(-1, 1, 8).double().view(2, 4), coupled_at(clock, departure)
@@ -56,11 +62,24 @@ def test_adams_converges_with_its_order_and_to_the_solution_of_runge_kutta(
     (exact,), _ = odeint_along(schedule, velocity, (y,), 0.0, 1.0, **tight)
     errors = []
     for steps in (fewest, 2 * fewest, 4 * fewest):
-        (found,), counts = adams(rate, clock, (y,), size=largest, steps=steps)
+        (found,), counts = adams(rate, clock, (y,), size=largest, steps=steps, nodes=nodes)
         assert counts.tolist() == [steps + 1] * 2
         errors.append(float((found - exact).abs().max()))
     assert errors[-1] < 1e-3
     assert np.log2(errors[0] / errors[-1]) / 2 > order - 0.2
+
+
+def test_two_nodes_bear_a_stiff_rate_that_four_do_not():
+    clock = AngleClock(SMOOTH, torch.ones(4).double())
+
+    def decaying(place, y, rows):
+        return (-8 * y[0],)
+
+    y, left = torch.ones(1, 4).double(), {}
+    for nodes in (2, 4):
+        (found,), _ = adams(decaying, clock, (y,), size=largest, steps=30, nodes=nodes)
+        left[nodes] = float(found.abs().max())
+    assert left[2] < 1e-2 and left[4] > 1
 
 
 @pytest.mark.parametrize("schedule", [SMOOTH, COLUMNS], ids=["smooth", "kinks"])

@@ -50,6 +50,7 @@ def log_likelihood(
     rtol: float,
     atol: float,
     steps: int | None = None,
+    nodes: int = 2,
     standardise: Float[Tensor, " components"] | None = None,
 ) -> LikelihoodEstimates:
     """Log-density of z at t = 0 under the flow of equation 25 that ends in the prior at t = 1.
@@ -64,6 +65,7 @@ def log_likelihood(
         probes: random signs (Hutchinson), or `basis_probes` for the exact divergence.
         method: "tsit5" or "dopri5" with adaptive steps, "rk4" with `steps` equal ones; or "adams",
             see `angle_log_likelihood`, which needs `standardise`.
+        nodes: of "adams", see there; `Preconditioning.nodes` for a network.
         rtol, atol: of adaptive steps; "adams" has one tolerance, their sum.
         standardise: variances V_i of the components, shape (components,), to integrate
             the coordinates of `Standardised` in place of z, for k = 1 u_i = z_i / s_i(t), s_i^2 =
@@ -75,7 +77,7 @@ def log_likelihood(
             raise InputError("the method adams needs standardised coordinates")
         clock = AngleClock(schedule, standardise.double())
         return angle_log_likelihood(
-            denoiser, clock, process, z, probes, tolerance=rtol + atol, steps=steps
+            denoiser, clock, process, z, probes, tolerance=rtol + atol, steps=steps, nodes=nodes
         )
     path, size = schedule.path, z[0].numel()
     coordinates = Components() if standardise is None else Standardised(process, standardise)
@@ -109,6 +111,7 @@ def angle_log_likelihood(
     *,
     tolerance: float | None = None,
     steps: int | None = None,
+    nodes: int = 2,
 ) -> LikelihoodEstimates:
     """The same in the angles of `AngleClock`, by Adams' method: one evaluation a step (k = 1).
 
@@ -122,6 +125,7 @@ def angle_log_likelihood(
     Args:
         tolerance: largest change by the correction in an adaptive step, in units of u and nats/dim.
         steps: number of equal steps on the clock's path, in place of adaptive ones.
+        nodes: through which `adams` predicts.
     """
     if process.k != 1:
         raise InputError(
@@ -149,7 +153,9 @@ def angle_log_likelihood(
     ends = z.new_tensor([0.0, clock.length], dtype=torch.float64)
     s_start, s_end = clock.state(ends).variance(clock.variance).sqrt()
     y = ((z / s_start).to(z), z.new_zeros(len(z), len(probes), z.shape[-1]))
-    (u, divergence), counts = adams(rate, clock, y, size=change, tolerance=tolerance, steps=steps)
+    (u, divergence), counts = adams(
+        rate, clock, y, size=change, tolerance=tolerance, steps=steps, nodes=nodes
+    )
     stretch = (s_end / s_start).log().sum() * (size / z.shape[-1])
     log_prob = prior_log_prob(process, s_end * u) + stretch
     return LikelihoodEstimates(log_prob[:, None] + divergence.double().sum(2), counts)

@@ -14,8 +14,6 @@ from gud.errors import InputError
 
 PANELS = 8
 """Pieces of a step on each of which a clock is taken to run evenly."""
-NODES = 4
-"""Through which a rate is predicted; with the end of the step, it is corrected through 5."""
 FAR = 1e9
 """Where nodes before the first one lie: too far away to have a weight."""
 FIRST, SAFETY, LEAST_FACTOR, LARGEST_FACTOR = 1 / 64, 0.9, 0.3, 2.0
@@ -30,15 +28,16 @@ def adams(
     size: Callable[[Parts], Times],
     tolerance: float | None = None,
     steps: int | None = None,
+    nodes: int = 4,
 ) -> tuple[Parts, Counts]:
     """y at t = 1 of dy_i / dx_i = rate_i(y), x_i the reading of the clock of component i.
 
-    The rate is interpolated through the last four nodes to predict y at the end of a step, and
-    through these and the predicted one to correct it, each component with the integrals of the
-    polynomials over its own clock. A clock that starts or stops within a step is thus integrated
-    exactly. The rate is not evaluated again (PEC mode), so that the prediction is what decides
-    where rates are taken. Order 5; 2 across kinks, where rates bend, and 3 from a start where the
-    rate is not small, since the first steps have fewer nodes.
+    The rate is interpolated through the last nodes to predict y at the end of a step, and through
+    these and the predicted one to correct it, each component with the integrals of the polynomials
+    over its own clock. A clock that starts or stops within a step is thus integrated exactly. The
+    rate is not evaluated again (PEC mode), so that the prediction is what decides where rates are
+    taken. The order is one more than the nodes; 2 across kinks, where rates bend, and at most 3
+    from a start where the rate is not small, since the first steps have fewer nodes.
 
     Each element of the batch takes steps of its own and leaves the batch when it has arrived.
 
@@ -48,6 +47,8 @@ def adams(
         size: of a change of y, for each element.
         tolerance: largest size of prediction minus correction in an adaptive step.
         steps: number of steps of equal length, in place of adaptive ones.
+        nodes: through which rates are predicted. Two, of order 3, bear rates that depend on y
+            strongly; four, which are more precise, do not.
 
     Returns:
         y at t = 1, and how often the rate of each element was evaluated.
@@ -70,10 +71,9 @@ def adams(
     rows = torch.arange(len(count), device=device)
     place = torch.zeros(len(count), dtype=torch.float64, device=device)
     step = torch.full_like(place, length / steps if steps else length * FIRST)
-    before = FAR * length * torch.arange(1 - NODES, 1, device=device)
-    nodes = place[:, None] + before
+    known = place[:, None] + FAR * length * torch.arange(1 - nodes, 1, device=device)
     rates = [evaluate(place, y, rows)]
-    rates = [tuple(map(torch.zeros_like, rates[0]))] * (NODES - 1) + rates
+    rates = [tuple(map(torch.zeros_like, rates[0]))] * (nodes - 1) + rates
     result = tuple(map(torch.empty_like, y))
     while len(rows):
         left = length - place
@@ -84,25 +84,25 @@ def adams(
             raise InputError(f"the steps of the ODE become too small at t = {time:.4g}")
         place_ahead = torch.where(last, length, place + step)
         edges, run = _panels(clock, place, place_ahead)
-        guess = _advance(y, _weights(nodes, edges, run), rates)
-        nodes_ahead = torch.cat([nodes, place_ahead[:, None]], 1)
+        guess = _advance(y, _weights(known, edges, run), rates)
+        known_ahead = torch.cat([known, place_ahead[:, None]], 1)
         rates_ahead = [*rates, evaluate(place_ahead, guess, rows)]
-        y_next = _advance(y, _weights(nodes_ahead, edges, run), rates_ahead)
+        y_next = _advance(y, _weights(known_ahead, edges, run), rates_ahead)
         accepted, factor = torch.ones_like(last), torch.ones_like(step)
         if tolerance is not None and not steps:
             error = size(tuple(a - b for a, b in zip(y_next, guess, strict=True))) / tolerance
             accepted = error <= 1
-            order = (nodes >= 0).sum(1) + 1
+            order = (known >= 0).sum(1) + 1
             factor = SAFETY * error.clamp(min=1e-300) ** (-1 / order)
         place = torch.where(accepted, place_ahead, place)
-        nodes = torch.where(accepted[:, None], nodes_ahead[:, 1:], nodes)
+        known = torch.where(accepted[:, None], known_ahead[:, 1:], known)
         y = _choose(accepted, y_next, y)
         rates = [_choose(accepted, *pair) for pair in zip(rates_ahead[1:], rates, strict=True)]
         step = step * factor.clamp(LEAST_FACTOR, LARGEST_FACTOR)
         arrived = accepted & last
         for whole, part in zip(result, y, strict=True):
             whole[rows[arrived]] = part[arrived]
-        rows, place, nodes, step = _without(arrived, rows, place, nodes, step)
+        rows, place, known, step = _without(arrived, rows, place, known, step)
         y, rates = _without(arrived, *y), [_without(arrived, *parts) for parts in rates]
     return result, count
 
