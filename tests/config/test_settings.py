@@ -98,7 +98,7 @@ def test_a_preset_says_only_what_differs_from_the_one_that_it_extends():
             asked = (getattr(one.nll.settings, key) for one in (experiment, same))
             assert len({*asked}) == 1
     steps = {name: experiment.nll.settings.steps for name, experiment in fast.experiments.items()}
-    assert steps["wavelets"] == 2 * steps["columns_b05"] == 3 * steps["columns_b03"] == 96
+    assert steps["wavelets"] == 2 * steps["columns_b05"] == 4 * steps["columns_b03"] == 128
     finer = [experiment.nll.settings.finer for experiment in fast.experiments.values()]
     assert {one.images for one in finer} == {512}, "merged with the defaults"
 
