@@ -15,6 +15,8 @@ those of the same estimator integrated far finer (Tsitouras at 1e-6; Adams with 
 it is that of the integration alone. A ratio is that of the evaluations: of Adams with the fewest
 steps that err no more than the other method, to those of the other.
 
+Seconds are of one probe, for (A) of one of its solves.
+
 Writes one row for each method and point, and prints the ratios by group, with the number of points
 at which Adams, within its largest number of steps, errs no more; the others count as infinite.
 """
