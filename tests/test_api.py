@@ -153,6 +153,24 @@ def test_the_forward_process_begins_with_the_image_and_ends_with_the_prior(image
     assert (other[0].double() - end).abs().mean() < 8
 
 
+@pytest.mark.parametrize(("preconditioning", "nodes"), [("none", 2), ("gaussian", 4)])
+def test_a_likelihood_is_predicted_through_as_many_rates_as_the_network_bears(
+    images, preconditioning, nodes
+):
+    network = gud.ncsnpp(**TINY, gamma_blocks=1)
+    choices = {"basis": "fourier", "network": network, "preconditioning": preconditioning}
+    model = gud.build_model(images, **choices).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    for weight in model.network.parameters():
+        weight += 0.1 * torch.randn(weight.shape, generator=generator)
+    how = {"method": "adams", "steps": 8, "coordinates": "standardised", "probes": 1}
+    found, _ = gud.image_bits(model, model.schedule(a=1.0, r=0.0), images[:2], **how)
+    for number in (2, 4):
+        model.preconditioning.nodes = number
+        again, _ = gud.image_bits(model, model.schedule(a=1.0, r=0.0), images[:2], **how)
+        assert torch.equal(again, found) == (number == nodes)
+
+
 def test_photographs_are_the_patches_of_the_demo():
     train, test = gud.photographs(size=16, stride=24)
     assert train.dtype == test.dtype == torch.uint8

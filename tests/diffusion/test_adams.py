@@ -88,7 +88,7 @@ def test_adams_integrates_over_clocks_that_start_and_stop_exactly(schedule):
     clock = AngleClock(schedule, torch.full((4,), 2.0).double())
     rates = torch.tensor([1.0, -2.0, 3.0, 0.5], dtype=torch.float64)
     ends = clock.readings(torch.tensor([0.0, clock.length], dtype=torch.float64))
-    for settings in ({"steps": 1}, {"tolerance": 1e-3}):
+    for settings in ({"steps": 1}, {"tolerance": 1e-3}, {"tolerance": 1e-3, "nodes": 4}):
         (y,), _ = adams(
             lambda place, y, rows: (rates.expand_as(y[0]),),
             clock,
@@ -100,19 +100,22 @@ def test_adams_integrates_over_clocks_that_start_and_stop_exactly(schedule):
 
 
 @pytest.mark.slow
-def test_adaptive_adams_follows_its_tolerance_element_by_element():
+@pytest.mark.parametrize("nodes", [2, 4])
+def test_adaptive_adams_follows_its_tolerance_element_by_element(nodes):
     clock = AngleClock(SMOOTH, torch.ones(4).double())
     y = torch.cat([torch.zeros(1, 4), torch.linspace(-2, 2, 8).view(2, 4)]).double()
     rate = coupled_at(clock)
-    (exact,), _ = adams(rate, clock, (y,), size=largest, steps=250)
+    (exact,), _ = adams(rate, clock, (y,), size=largest, steps=250, nodes=nodes)
     errors, evaluations = [], []
     for tolerance in (3e-2, 3e-3, 3e-4):
-        (found,), counts = adams(rate, clock, (y,), size=largest, tolerance=tolerance)
+        (found,), counts = adams(rate, clock, (y,), size=largest, tolerance=tolerance, nodes=nodes)
         errors.append(float((found - exact).abs().max()))
         assert errors[-1] < 3 * tolerance
         evaluations.append(int(counts.max()))
         for i in range(len(y)):
-            (alone,), count = adams(rate, clock, (y[i : i + 1],), size=largest, tolerance=tolerance)
+            (alone,), count = adams(
+                rate, clock, (y[i : i + 1],), size=largest, tolerance=tolerance, nodes=nodes
+            )
             assert_close(alone[0], found[i], rtol=0, atol=1e-14)
             assert count[0] == counts[i]
     assert errors[2] < errors[1] / 3 < errors[0] / 9
@@ -136,3 +139,13 @@ def test_places_of_a_clock_are_those_of_the_schedules_times():
     assert float(times[0]) == 0 and float(times[-1]) == 1 and (times.diff() > 0).all()
     assert_close(clock.state(places).gamma, COLUMNS.gamma(times))
     assert_close(COLUMNS(times).cosine(clock.variance), COLUMNS(times).alpha, rtol=1e-12, atol=0)
+
+
+def test_the_few_components_that_an_ordering_leaves_for_the_end_have_steps_enough():
+    """One of 64 components has the second half of the time."""
+    columns = torch.ones(64, dtype=torch.int64)
+    columns[0] = 0
+    clock = AngleClock(column_schedule(columns, 0.5, -8.0, 8.0), torch.ones(64).double())
+    places = torch.linspace(0, clock.length, 1001, dtype=torch.float64)
+    late = float((clock.time(places) > 0.5).double().mean())
+    assert 0.2 < late < 0.4

@@ -6,56 +6,17 @@ import pandas as pd
 import pytest
 import yaml
 from commands import gud
-from presets import made_by
+from finished_results import results
 
-from gud.config.preset import load_preset
-from gud.config.sections.points import point_name
 from gud.errors import InputError
-from gud.figures.further.sde_and_ode import SdeAndOde
 from gud.provenance import read_record, record_path, write_record
 from gud.report.comparison import MARKERS, as_markdown, compare
-from gud.report.origins import origins
 from gud.report.published import load_published
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-METHOD = {"method": "tsit5", "probes": 1, "coordinates": "standardised"}
-BITS = {0.4: [3.0, 3.2], 0.8: [2.0, 2.4], 1.0: [2.5, 2.5]}
 CIFAR10 = {"source": "cifar10", "archive": "cifar10"}
 MEASURES = yaml.safe_load((REFERENCE / "published.yaml").read_text())["measures"]
-PHOTOGRAPHS = {"source": "natural_patches", "size": 16, "stride": 6}
-
-
-def results(root, data=PHOTOGRAPHS, experiment="scan", steps=300):
-    """Data, a training of 2 hours, points of 90 seconds each and their table, with real records."""
-    folder, images = root / experiment, root / "data" / "images.npz"
-    (folder / "nll").mkdir(parents=True)
-    images.parent.mkdir(exist_ok=True)
-    images.write_bytes(json.dumps(data).encode())
-    write_record(images, settings=data)
-    model, history = folder / "model.safetensors", folder / "training.csv"
-    model.write_bytes(b"weights")
-    history.write_text("step,loss,images_per_second,seconds\n150,1,1,3600\n300,0.5,1,7200\n")
-    training = {"experiment": experiment, "training": {"steps": steps}, "seed": 0}
-    for artefact in (model, history):
-        write_record(artefact, inputs=[images], settings=training, training_seconds=7200.0)
-    points = []
-    for a, bits in BITS.items():
-        parameters = {"a": a, "r": 0.0}
-        points.append(folder / "nll" / f"{point_name(parameters)}.npz")
-        array = np.array(bits)[:, None]
-        np.savez(points[-1], bits_per_dim=array, index=np.arange(2), evaluations=np.array([60]))
-        settings = {"experiment": experiment, "parameters": parameters}
-        settings |= {"trained": made_by(group=experiment)}
-        write_record(
-            points[-1],
-            inputs=[model, images],
-            settings=settings | {"likelihood": METHOD},
-            seconds=90.0,
-        )
-    table = root / "tables" / f"{experiment}.csv"
-    assert gud("table", "--out", table, *points) == 0
-    return table
 
 
 @pytest.fixture
@@ -73,24 +34,6 @@ def published(tmp_path):
 
 def rows_of(published, *paths):
     return compare(load_published(published), paths).set_index("quantity")
-
-
-def test_likelihoods_along_a_path_cost_the_training_of_the_model_that_it_was_searched_with(
-    tmp_path,
-):
-    origin = origins(results(tmp_path / "demo"))["scan"]
-    model, images = tmp_path / "demo/scan/model.safetensors", tmp_path / "demo/data/images.npz"
-    path, point = tmp_path / "demo/free/path.safetensors", tmp_path / "demo/free/nll/s=1.npz"
-    point.parent.mkdir(parents=True)
-    path.write_bytes(b"path")
-    write_record(path, inputs=[images, model], settings={"experiment": "free", "search": {}})
-    np.savez(point, bits_per_dim=np.ones((2, 1)), index=np.arange(2), evaluations=np.array([60]))
-    settings = {"experiment": "free", "parameters": {"s": 1.0}, "likelihood": METHOD}
-    settings |= {"trained": made_by(group="free")}
-    write_record(point, inputs=[path, images], settings=settings, seconds=90.0)
-    table = tmp_path / "demo" / "tables" / "free.csv"
-    assert gud("table", "--out", table, point) == 0
-    assert origins(table) == {"free": origin}
 
 
 def test_best_point_and_standard_diffusion_with_their_costs(published, tmp_path):
@@ -211,12 +154,6 @@ def test_points_whose_records_do_not_lead_to_a_model_are_refused(published, tmp_
         rows_of(published, table)
 
 
-def test_origin_names_data_training_and_history(tmp_path):
-    origin = origins(results(tmp_path / "demo"))["scan"]
-    assert origin.data == PHOTOGRAPHS and origin.steps == 300
-    assert origin.history == tmp_path / "demo" / "scan" / "training.csv"
-
-
 def with_quality(table, fid, metric):
     """Results beside a table, with the quality of samples at a = 1 as well."""
     folder = table.parent.parent / "scan"
@@ -280,39 +217,3 @@ def test_a_row_of_no_measure_is_refused(published):
     published.write_text(yaml.safe_dump(raw))
     with pytest.raises(InputError, match="psnr, which must be one of bits_per_dim, fid"):
         load_published(published)
-
-
-def test_the_numbers_of_psld_stand_beside_ours_with_what_they_were_measured_on():
-    numbers = load_published(REFERENCE / "published.yaml").quantities
-    psld = [number for number in numbers if number.paper == "PSLD"]
-    of = {number.quantity: number for number in psld if number.listed}
-    assert of["ODE, Gamma = 0.01"].value == 2.10 and of["SDE, Gamma = 0.02"].value == 2.21
-    assert {number.samples for number in of.values()} == {50_000}
-    assert {number.samples for number in psld if not number.listed} == {10_000}
-
-
-def test_every_number_of_psld_is_measured_by_samples_that_a_preset_draws():
-    numbers = load_published(REFERENCE / "published.yaml").quantities
-    presets = [load_preset(ROOT / "config" / f"{name}.yaml") for name in ("psld", "psld_celeba")]
-    drawn = [
-        (name, one)
-        for preset in presets
-        for figure in preset.figures.named().values()
-        if isinstance(figure, SdeAndOde)
-        for name in figure.experiments
-        for one in figure.samplings(preset.experiments[name]).values()
-    ]
-    for number in numbers:
-        if number.paper != "PSLD":
-            continue
-        wanted = {key: number.where.get(f"sampler_{key}") for key in ("grid", "steps")}
-        found = [
-            one
-            for name, one in drawn
-            if name == number.experiment
-            and one.method == number.where["sampler"]
-            and one.images == number.samples == number.where["fid_images"]
-            and all(value in (None, getattr(one, key)) for key, value in wanted.items())
-            and number.where.get("sampler_tolerance") in (None, one.rtol)
-        ]
-        assert len(found) == 1, number.quantity

@@ -103,13 +103,17 @@ def processes(wildcards, resources):
 
 
 def preset_file(wildcards):
-    file = Path(PRESET_FILES[wildcards.preset])
-    here = Path.cwd()
-    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+    return from_here(Path(PRESET_FILES[wildcards.preset]))
 
 
 def published_numbers(wildcards):
-    return str(CHECKOUT / "docs/reference/published.yaml")
+    return from_here(CHECKOUT / "docs/reference/published.yaml")
+
+
+def from_here(file):
+    """A path as commands and their records name it."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def get_download(wildcards):

@@ -28,7 +28,7 @@ def adams(
     size: Callable[[Parts], Times],
     tolerance: float | None = None,
     steps: int | None = None,
-    nodes: int = 4,
+    nodes: int = 2,
 ) -> tuple[Parts, Counts]:
     """y at t = 1 of dy_i / dx_i = rate_i(y), x_i the reading of the clock of component i.
 
