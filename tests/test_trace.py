@@ -117,6 +117,12 @@ def test_the_reference_results_are_as_published(folder):
             assert statuses <= {"OK", "NOT SHIPPED", "NOT KEPT"}, artefact
 
 
+def test_published_commands_name_no_path_of_a_machine():
+    for path in (ROOT / "docs").glob("*/*.json"):
+        words = json.loads(path.read_text()).get("command", "").split()
+        assert not [word for word in words if word.startswith("/")], path
+
+
 def test_what_was_published_cannot_be_verified_as_a_run_and_is_told_from_one(capsys):
     folder = ROOT / "docs/study"
     assert gud("verify", ROOT / "config/study.yaml", "--results", folder) == 2
