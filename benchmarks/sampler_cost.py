@@ -70,6 +70,8 @@ POINTS = [
 BATCH = 128
 GROUPS = 16
 """Of images, one of which the jackknife leaves out."""
+FEWEST = 20
+"""Images, so that no group is empty."""
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +225,7 @@ def draw(table: pd.DataFrame, preset: Preset) -> Figure:
 @click.option("--point", "points", multiple=True, default=POINTS, help="EXPERIMENT/POINT[@IMAGES].")
 @click.option("--sampler", "samplers", multiple=True, default=SAMPLERS, help="As the baseline.")
 @click.option("--baseline", default=BASELINE, show_default=True, help="METHOD/GRID/STEPS/END.")
-@click.option("--images", type=click.IntRange(min=20), default=2048, show_default=True)
+@click.option("--images", type=click.IntRange(min=FEWEST), default=2048, show_default=True)
 @out_option()
 def main(
     preset: NamedPreset,
@@ -240,8 +242,9 @@ def main(
     for place in points:
         name, _, number = place.partition("@")
         experiment, _, point = name.partition("/")
-        if number and not number.isdecimal():
-            raise InputError(f"--point {place} must read like {POINTS[0]}@{images}")
+        if number and not (number.isdecimal() and int(number) >= FEWEST):
+            told = f"{POINTS[0]}@{images}, with at least {FEWEST} images"
+            raise InputError(f"--point {place} must read like {told}")
         count = int(number or images)
         samplings = [sampling_of(one, count) for one in (baseline, *samplers)]
         rows += rows_of_point(preset.preset, results, experiment, point, samplings)
