@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from gud.config.figures import ShownSection, TableSection
+from gud.config.leaves import differing
 from gud.config.sections.experiments import Experiment
 from gud.config.sections.points import points
 from gud.config.sections.validation import Fault
@@ -71,6 +73,24 @@ def table_faults(made: Experiments) -> Iterator[Fault]:
                     f"compares sample qualities of {first} and {key}, but {what} is "
                     f"{expected[what]} of the one and {found[what]} of the other",
                 )
+
+
+def pairing_faults(made: Experiments, name: str, reference: str) -> Iterator[str]:
+    """What keeps the likelihoods of two experiments from being compared image by image."""
+    own, other = (
+        {
+            "data": made[which].data,
+            "nll": {
+                "settings": made[which].nll.settings.model_dump(mode="json", exclude={"batch_size"})
+            },
+        }
+        for which in (name, reference)
+    )
+    for key, (first, second) in differing(own, other).items():
+        yield (
+            f"{reference} cannot be compared image by image: its {key} is {json.dumps(second)}, "
+            f"that of {name} {json.dumps(first)}"
+        )
 
 
 def curve_faults(made: Experiments) -> Iterator[Fault]:

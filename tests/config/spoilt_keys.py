@@ -173,6 +173,14 @@ SEVERAL_KEYS = [
         ["figures.figure1", "ordering_scan"],
     ),
     ({"experiments.free_path.nll.grids": [{"s": [0.5]}]}, ["figures.figure1", "s = 1"]),
+    (
+        {"figures.prior_and_input.experiments": ["a_scan_isotropic", "whitened_matching"]},
+        ["figures.prior_and_input.experiments", "differ in prior or network_space alone"],
+    ),
+    (
+        {"experiments.free_path.nll.settings.images": 16},
+        ["figures.figure1", "nll.settings.images is 32, that of free_path 16"],
+    ),
     ({"experiments.free_path.process": "cld"}, ["experiments.free_path", "clock is missing"]),
     (
         {"experiments.large.search": {"steps": 2, "batch_size": 2, "learning_rate": 0.1}},

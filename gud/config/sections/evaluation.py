@@ -176,6 +176,8 @@ class Sampling(Section):
         steps: network evaluations, but for the method `ode`, which has tolerances instead.
         noise_free_last_step: leave the noise out of the last step.
         denoise: evaluate last at t = 0 and step from there to data without noise.
+        start: from the `prior`, or from the state at t = 1 of `gaussian` data with the variances
+            of the training set.
     """
 
     images: Positive
@@ -187,7 +189,12 @@ class Sampling(Section):
     atol: PositiveFloat
     noise_free_last_step: bool
     denoise: bool
+    start: Literal["prior", "gaussian"] = "prior"
     precision: Precision
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_start(self, dump: Any) -> dict[str, Any]:
+        return {k: v for k, v in dump(self).items() if (k, v) != ("start", "prior")}
 
 
 class Quality(Section):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from gud.config.claims import pairing_faults
 from gud.config.figures import TableSection
-from gud.config.leaves import differing
-from gud.config.sections.experiments import Experiment
 from gud.config.sections.section import Name
 from gud.config.sections.validation import Fault
 
@@ -43,16 +41,5 @@ class Compared(TableSection):
                     yield here, f"needs points in experiments.{one}.nll.grids"
             if name == reference:
                 yield here, f"= {reference} is not another experiment"
-            own_settings, other_settings = _evaluated(groups[name]), _evaluated(groups[reference])
-            for key, (own, other) in differing(own_settings, other_settings).items():
-                yield (
-                    here,
-                    f"= {reference} cannot be compared image by image: its {key} is "
-                    f"{json.dumps(other)}, that of {name} {json.dumps(own)}",
-                )
-
-
-def _evaluated(experiment: Experiment) -> dict[str, object]:
-    """What must be the same for likelihoods to be compared image by image."""
-    settings = experiment.nll.settings.model_dump(mode="json", exclude={"batch_size"})
-    return {"data": experiment.data, "nll": {"settings": settings}}
+            for what in pairing_faults(groups, name, reference):
+                yield here, f"= {what}"

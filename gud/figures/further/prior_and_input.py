@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gud.config.claims import curve_faults, experiments_of, legend_faults
 from gud.config.figures import Labels, TableFigureSection
+from gud.config.leaves import differing
+from gud.config.sections.experiments import Experiment
 from gud.config.sections.section import Name
 from gud.config.sections.validation import Fault
 from gud.errors import InputError
@@ -44,6 +47,9 @@ class PriorAndInput(TableFigureSection):
         made = experiments_of(self, preset)
         yield from curve_faults(made)
         yield from legend_faults(made, names_seeds=False)
+        pairs = itertools.combinations(map(_choices, made.values()), 2)
+        if not any(set(differing(*pair)) in ({"prior"}, {"network_space"}) for pair in pairs):
+            yield ("experiments",), "must name two that differ in prior or network_space alone"
 
     def draw(self, source: pd.DataFrame, labels: Labels) -> Figure:
         """NLL and sample quality over a, and the difference that each choice makes to the NLL.
@@ -84,6 +90,13 @@ class PriorAndInput(TableFigureSection):
             labels.stand_in_note,
         )
         return figure
+
+
+def _choices(experiment: Experiment) -> dict[str, object]:
+    """What made the network of an experiment."""
+    training = experiment.training.model_dump(mode="json")
+    made = {"data": experiment.data, "seed": experiment.seed, "training": training}
+    return experiment.model().model_dump(mode="json") | made
 
 
 def draw_over_seeds(axis: Axes, curve: Curve, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from gud.config.claims import experiments_of
+from gud.config.claims import experiments_of, pairing_faults
 from gud.config.figures import FigureSection, Labels, TableSection
 from gud.config.paths import path_file, table_file
 from gud.config.sections.points import points
@@ -68,6 +68,8 @@ class Figure1(TableSection, FigureSection):
             yield (), f"compares {name} with {network}, but its path is of {found.weights_of}"
         elif FOUND not in points(found.nll.grids).values():
             yield (), f"needs the point s = 1 in experiments.{name}.nll.grids"
+        for what in pairing_faults(made, name, network):
+            yield (), f"compares {name} with {network}, but {what}"
 
     def references(self) -> dict[str, str]:
         name, network = self.experiments
