@@ -127,6 +127,21 @@ def test_training_goes_on_from_the_models_weights_and_leaves_them_alone(images, 
     assert not weights(once).requires_grad
 
 
+def test_samples_start_from_the_prior_or_from_gaussian_data_and_from_nothing_else(images):
+    network = gud.ncsnpp(**TINY, gamma_blocks=1)
+    model = gud.build_model(images, basis="fourier", network=network, gamma_noise=0.5)
+    schedule = model.schedule(a=1.0, r=0.0)
+    options = {"method": "exponential_ode1", "grid": "active", "steps": 8, "denoise": True}
+    plain, prior, gaussian = (
+        gud.draw_images(model, schedule, range(8), **options, **start)[0]
+        for start in ({}, {"start": "prior"}, {"start": "gaussian"})
+    )
+    assert torch.equal(prior, plain)
+    assert not torch.equal(prior, gaussian)
+    with pytest.raises(gud.InputError, match="start = 'data' must be prior or gaussian"):
+        gud.draw_images(model, schedule, [0], steps=2, start="data")
+
+
 def test_a_diverged_training_and_images_of_another_kind_are_refused(images, model):
     with pytest.raises(gud.InputError, match="loss is not finite"):
         gud.train(model, images, steps=60, batch_size=4, learning_rate=1e30, gradient_clip=None)

@@ -30,6 +30,7 @@ from gud.diffusion.samplers import (
     noise_of,
 )
 from gud.diffusion.samplers.bias import sampled_variance
+from gud.diffusion.samplers.gaussian import start_of
 from gud.diffusion.schedules import Schedule
 from gud.errors import InputError
 from gud.evaluate.shards import Arrays, Evaluate
@@ -50,6 +51,7 @@ def draw_images(
     steps: int = 1000,
     noise_free_last_step: bool = True,
     denoise: bool = False,
+    start: str = "prior",
     rtol: float = 1e-4,
     atol: float = 1e-4,
     precision: Precision = "float32",
@@ -65,6 +67,7 @@ def draw_images(
         index: numbers of the images; each has a random stream of its own.
         method, grid: of `gud.diffusion.samplers`: `SAMPLERS` and `GRIDS`.
         steps, noise_free_last_step, denoise, rtol, atol: see `gud.diffusion.samplers.Options`.
+        start: what is sampled from; see `gud.diffusion.samplers.gaussian.start_of`.
         precision: `float32`, or `tf32` on GPUs that have it.
         given: log p(y | z(t)) of what the images should show, such as a classifier's of a class,
             and its `scale`; see `gud.diffusion.samplers.guided`.
@@ -78,7 +81,8 @@ def draw_images(
     denoiser: Denoiser = model.eps
     if given is not None:
         denoiser = guided(model.eps, model.process, given, scale)
-    z = model.process.prior_sample(streams("prior", index).normal(model.state_shape))
+    noise = streams("prior", index).normal(model.state_shape)
+    z = start_of(start, schedule, model.process, variance, noise)
     with float32_precision(precision):
         z, evaluations = sampler(
             ReverseProcess(denoiser, schedule, model.process, variance),
@@ -118,6 +122,7 @@ def variance_error(
             sampling.rtol,
             sampling.atol,
         ),
+        sampling.start,
     )
     return sampled / variance - 1
 

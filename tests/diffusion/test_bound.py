@@ -15,7 +15,7 @@ from gud.diffusion.likelihood import (
 )
 from gud.diffusion.likelihood.variational import _quantiles
 from gud.diffusion.processes import OrnsteinUhlenbeck, per_component
-from gud.diffusion.samplers.bias import gaussian_denoiser
+from gud.diffusion.samplers.gaussian import gaussian_denoiser
 from gud.diffusion.schedules import Reparametrised, SoftConditioning
 from gud.diffusion.schedules.sequential import column_schedule
 

@@ -12,8 +12,8 @@ from gud.diffusion.processes import (
     PhaseSpaceLangevin,
 )
 from gud.diffusion.samplers import SAMPLERS, Options, ReverseProcess, guided
-from gud.diffusion.samplers.bias import gaussian_denoiser
 from gud.diffusion.samplers.conditional import Inpainting
+from gud.diffusion.samplers.gaussian import gaussian_denoiser
 from gud.diffusion.schedules import SoftConditioning
 from gud.randomness import ImageStreams
 

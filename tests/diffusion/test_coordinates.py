@@ -12,7 +12,7 @@ from gud.diffusion.processes import (
     ThirdOrderLangevin,
     per_component,
 )
-from gud.diffusion.samplers.bias import gaussian_denoiser
+from gud.diffusion.samplers.gaussian import gaussian_denoiser
 from gud.diffusion.schedules import SoftConditioning
 from gud.errors import InputError
 

@@ -10,7 +10,7 @@ from sections import model_settings
 from gud.api import photographs
 from gud.config.preset import load_preset
 from gud.data.statistics import fit
-from gud.diffusion.processes import OrnsteinUhlenbeck
+from gud.diffusion.processes import OrnsteinUhlenbeck, PhaseSpaceLangevin, apply
 from gud.diffusion.samplers import (
     GRIDS,
     SAMPLERS,
@@ -18,9 +18,11 @@ from gud.diffusion.samplers import (
     ReverseProcess,
     noise_of,
 )
-from gud.diffusion.samplers.bias import gaussian_denoiser, sampled_variance
+from gud.diffusion.samplers.bias import sampled_variance
+from gud.diffusion.samplers.gaussian import gaussian_denoiser, start_of
 from gud.diffusion.samplers.stepwise import Stretch
-from gud.diffusion.schedules import Reparametrised
+from gud.diffusion.schedules import Reparametrised, SoftConditioning
+from gud.diffusion.schedules.sequential import column_schedule
 from gud.evaluate.samples import variance_error
 from gud.model import Model
 from gud.randomness import ImageStreams
@@ -163,3 +165,36 @@ def test_samples_that_end_without_noise_have_the_variance_of_the_data(method, no
         return (exact / variance - 1).abs().max()
 
     assert error(denoise=True) < 0.01 < 0.02 < error(denoise=False)
+
+
+@pytest.mark.parametrize("method", ["exponential_ode3", "exponential_sde2"])
+def test_from_gaussian_data_at_t_1_25_evaluations_give_gaussian_data_exactly(method):
+    """Of columns at b = 0.5 the last still shows at t = 1, where the prior shows nothing."""
+    variance = torch.linspace(2, 0.3, 16, dtype=torch.float64)
+    schedule = column_schedule(torch.arange(16), 0.5, -7.0, 3.0)
+    options = Options(25, GRIDS["active"], denoise=True)
+    prior, gaussian = (
+        sampled_variance(SAMPLERS[method], schedule, PROCESS, variance, options, start) / variance
+        - 1
+        for start in ("prior", "gaussian")
+    )
+    assert abs(gaussian).max() < 1e-9
+    assert abs(prior).max() > 1e-4
+
+
+def test_of_several_variables_the_start_at_gaussian_data_is_the_state_that_these_reach():
+    """Moments of 40,000 states: data diffused up to t = 1, and the start drawn at once."""
+    process = PhaseSpaceLangevin(0.01, 4.01, 0.04)
+    variance = torch.tensor([2.0, 0.1], dtype=torch.float64)
+    schedule = SoftConditioning(variance.log(), -variance.log(), 1.0, -3.0, 1.0)
+    streams = ImageStreams("cpu", 0, "prior", range(4))
+    x, noise, fresh = (streams.normal((k, 10000, 2)).double() for k in (1, 2, 2))
+    state = schedule(torch.ones(4, dtype=torch.float64))
+    diffused = process.transition(state)[:, :, 0, None] * (variance.sqrt() * x)
+    diffused = diffused + apply(process.factor(state), noise)
+    drawn = start_of("gaussian", schedule, process, variance, fresh)
+    for component in range(2):
+        found, expected = (
+            z[..., component].transpose(0, 1).flatten(1).cov() for z in (drawn, diffused)
+        )
+        torch.testing.assert_close(found, expected, rtol=0.05, atol=0.02 * float(expected.max()))

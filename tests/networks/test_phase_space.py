@@ -10,7 +10,7 @@ from training_runs import RUN
 
 from gud.config.preset import load_preset
 from gud.diffusion.noising import NoisingState
-from gud.diffusion.samplers.bias import gaussian_denoiser
+from gud.diffusion.samplers.gaussian import gaussian_denoiser
 from gud.model import Model
 from gud.networks import build_network
 from gud.training.loss import denoising_loss

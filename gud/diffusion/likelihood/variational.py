@@ -12,7 +12,7 @@ from torch import Tensor
 from gud.diffusion.noising import NoisingState
 from gud.diffusion.processes import Process, State
 from gud.diffusion.samplers import Denoiser
-from gud.diffusion.samplers.bias import gaussian_denoiser
+from gud.diffusion.samplers.gaussian import gaussian_denoiser
 from gud.diffusion.schedules import Schedule
 from gud.diffusion.schedules.places import even_times
 

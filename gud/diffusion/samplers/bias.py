@@ -16,45 +16,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gud.diffusion.noising import NoisingState
-from gud.diffusion.processes import Process, State, apply
-from gud.diffusion.processes.matrices import cholesky, inverse_lower, product
-from gud.diffusion.samplers.sampler import Denoiser, Options, ReverseProcess, Sampler
+from gud.diffusion.processes import Process, State
+from gud.diffusion.samplers.gaussian import Variance, gaussian_denoiser, start_of
+from gud.diffusion.samplers.sampler import Options, ReverseProcess, Sampler
 from gud.diffusion.samplers.stepwise import Memory, Stepwise, stretches
 from gud.diffusion.schedules import Schedule
 
-Variance = Float[Tensor, " components"]
-
-
-def gaussian_denoiser(process: Process, variance: Variance) -> Denoiser:
-    """E[eps | z] = L^T C^-1 z for independent Gaussian components of these variances.
-
-    C = V m m^T + L L^T is the covariance of the state, m the first column of its transition.
-    """
-
-    def eps(z: State, state: NoisingState) -> State:
-        signal, factor = process.transition(state)[:, :, :1], process.factor(state)
-        dual, spread = factor.transpose(1, 2), variance.to(signal) * signal
-        covariance = spread * signal.transpose(1, 2) + product(factor, dual)
-        inverse = inverse_lower(cholesky(covariance))
-        return apply(product(product(dual, inverse.transpose(1, 2)), inverse), z)
-
-    return eps
-
 
 def sampled_variance(
-    sampler: Sampler, schedule: Schedule, process: Process, variance: Variance, options: Options
+    sampler: Sampler,
+    schedule: Schedule,
+    process: Process,
+    variance: Variance,
+    options: Options,
+    start: str = "prior",
 ) -> Variance:
     """Variances of the samples (the first of the k variables of their state).
 
-    A sampler that chooses its steps takes those for the root of the prior's covariance.
+    A sampler that chooses its steps takes those for the root of the covariance that it starts from.
 
     Args:
         variance: V_i of the data as they are diffused.
+        start: what is sampled from; see `start_of`.
     """
     reverse = ReverseProcess(gaussian_denoiser(process, variance), schedule, process, variance)
     unit = torch.eye(process.k, dtype=torch.float64, device=variance.device)
-    root = process.prior_sample(unit[:, :, None, None].expand(-1, -1, 1, len(variance)))
+    noise = unit[:, :, None, None].expand(-1, -1, 1, len(variance))
+    root = start_of(start, schedule, process, variance, noise)
     if not isinstance(sampler, Stepwise):
         return sampler(reverse, root, torch.zeros_like, options)[0][:, 0, 0].square().sum(0)
     return _variance_after_steps(sampler, reverse, root, options)
