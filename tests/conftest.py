@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from presets import tiny_preset
+from presets import whole_preset
 from training_runs import complete, make_files
 from workspace import Workspace
 
@@ -42,7 +42,7 @@ def uninterrupted(files, tmp_path_factory) -> Path:
 def finished(tmp_path_factory) -> Workspace:
     """One real run of the workflow, which no test may change."""
     workspace = Workspace(tmp_path_factory.mktemp("workflow"), "tiny")
-    workspace.write(tiny_preset())
+    workspace.write(whole_preset())
     workspace.run("all")
     return workspace
 

@@ -7,44 +7,79 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
-def tiny_preset():
-    """The demo preset at the smallest scale that still trains and evaluates everything."""
+def whole_preset():
+    """All that the demo makes, at the smallest scale that still trains and evaluates everything."""
     preset = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     preset["stand_in"] = "test-sized run"
-    preset["data"] = {"natural16": {"source": "natural_patches", "size": 8, "stride": 24}}
-    preset["titles"] = {"natural16": "8x8 patches"}
     preset["compute"]["job_batches"] = {"nll": 3, "samples": 1}
-    defaults = preset["defaults"]
-    defaults["network"] |= {"width": 8, "multipliers": [1], "attention": [8], "gamma_width": 8}
-    defaults["training"] |= {"steps": 6, "batch_size": 8, "checkpoint_every": 3, "log_every": 2}
-    defaults["nll"]["grids"] = [{"a": [0.6, 1.0], "r": [0]}]
-    defaults["nll"]["settings"] |= {"images": 4, "batch_size": 2, "rtol": 0.1, "atol": 0.1}
-    defaults["nll"]["settings"] |= {"steps": None, "also": []}
-    defaults["quality"]["grids"] = [{"a": [1.0], "r": [0]}]
-    defaults["quality"]["sampling"] |= {"images": 8, "batch_size": 4}
-    defaults["quality"]["sampling"] |= {"method": "ancestral", "steps": 2}
-    defaults["quality"]["metric"] |= {"stderr_groups": 4}
-    experiments, figures = preset["experiments"], preset["figures"]
-    for name in ("columns_b03", "columns_b05", "wavelets", "large", "without_preconditioning"):
-        del experiments[name]
-    for name in ("whitened_isotropic", "whitened_matching", "free_path"):
-        del experiments[name]
-    for name in ("a_scan_isotropic", "a_scan_matching"):
-        del experiments[name]["seeds"]
-    for name in ("figure1", "figure4", "figure7", "figure8", "figure9", "wavelets", "columns"):
-        del figures[name]
-    del figures["prior_and_input"]
-    figures["sampler_bias"] |= {"a": [1.0], "steps": [4, 8]}
     preset["quick"] = ["figure2"]
-    ordering = experiments["ordering_scan"]
-    ordering["network"] |= {"width": 8, "multipliers": [1], "tokens_width": 8}
-    ordering["nll"] = {
+    for name, data in preset["data"].items():
+        data |= {"size": 8, "stride": 24}
+        preset["titles"][name] = "8x8 patches"
+    _shrink(preset["defaults"])
+    preset["defaults"]["nll"]["grids"] = [{"a": [0.6, 1.0], "r": [0]}]
+    preset["defaults"]["nll"]["settings"] |= {"steps": None, "also": []}
+    preset["defaults"]["quality"]["metric"] |= {"stderr_groups": 4}
+    experiments, figures = preset["experiments"], preset["figures"]
+    for experiment in experiments.values():
+        experiment.pop("seeds", None)
+        experiment.pop("training", None)
+        _shrink(experiment)
+    experiments["ordering_scan"]["nll"] = {
         "grids": [{"a": [1.0, 1.2], "r": [0, 0.3]}],
         "settings": {
             **{"images": 4, "steps": 2, "finer": {"steps": 4, "images": 2}},
             **{"also": ["noised", "bound"], "bound_times": 2},
         },
     }
+    experiments["free_path"]["nll"]["settings"] = experiments["ordering_scan"]["nll"]["settings"]
+    experiments["free_path"]["search"] = {
+        **{"steps": 2, "batch_size": 2, "learning_rate": 0.03, "images": 2, "times": 2}
+    }
+    figures["figure4"] |= {"image": 0, "times": 3}
+    few = {"batch_size": 2, "steps": 2, "images": 2}
+    figures["figure7"]["settings"] |= {"strips": 2, "batch_size": 2, "windows": 2}
+    figures["figure8"]["settings"] |= {**few, "keys": 2}
+    figures["figure9"]["sampling"] |= few
+    figures["figure9"]["grids"] = [{"a": [0.7, 1.4], "r": [0]}]
+    figures["sampler_bias"] |= {"a": [1.0], "steps": [4, 8]}
+    return preset
+
+
+def _shrink(section):
+    """Make an experiment, or the defaults, as small as can be, in what it states."""
+    if network := section.get("network"):
+        network |= {"width": 8, "multipliers": [1]}
+        network["attention"] = [8] if network.get("attention") else []
+        network |= {key: 8 for key in ("gamma_width", "tokens_width") if key in network}
+    if training := section.get("training"):
+        training |= {"steps": 6, "batch_size": 8, "checkpoint_every": 3, "log_every": 2}
+    if nll := section.get("nll"):
+        ends = [
+            {name: values[:: len(values) - 1 or 1] for name, values in grid.items()}
+            for grid in nll["grids"]
+        ]
+        nll["grids"] = ends
+        few = {"images": 4, "batch_size": 2, "rtol": 0.1, "atol": 0.1}
+        if "settings" in nll:
+            nll["settings"] |= few
+    if quality := section.get("quality"):
+        quality["grids"] = quality["grids"] and [{"a": [1.0], "r": [0]}]
+        if "sampling" in quality:
+            few = {"images": 8, "batch_size": 4, "method": "ancestral", "steps": 2}
+            quality["sampling"] |= few
+
+
+def tiny_preset():
+    """Figures 2, 3, 5 and 6 at that scale, which take three networks."""
+    preset = whole_preset()
+    experiments, figures = preset["experiments"], preset["figures"]
+    for data in ("natural64", "tissue16"):
+        del preset["data"][data], preset["titles"][data]
+    for name in set(experiments) - {"a_scan_isotropic", "a_scan_matching", "ordering_scan"}:
+        del experiments[name]
+    for name in set(figures) - {"figure2", "figure3", "figure5", "figure6", "sampler_bias"}:
+        del figures[name]
     return preset
 
 

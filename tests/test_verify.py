@@ -22,9 +22,8 @@ from gud.provenance import read_record, record_path
 
 pytestmark = pytest.mark.slow
 
-ABSENT = {"strips", "reconstructions", "inpainted", "classifier", "guided", "guided shares"}
-ABSENT |= {"path"}
-"""Kinds of artefacts that the preset `tiny` makes none of."""
+ABSENT = {"inpainted", "classifier", "guided", "guided shares"}
+"""Kinds of artefacts that the run makes none of."""
 
 
 def named(workspace):
