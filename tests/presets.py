@@ -33,9 +33,7 @@ def whole_preset():
         },
     }
     experiments["free_path"]["nll"]["settings"] = experiments["ordering_scan"]["nll"]["settings"]
-    experiments["free_path"]["search"] = {
-        **{"steps": 2, "batch_size": 2, "learning_rate": 0.03, "images": 2, "times": 2}
-    }
+    experiments["free_path"]["search"] |= {"steps": 2, "batch_size": 2, "images": 2, "times": 2}
     figures["figure4"] |= {"image": 0, "times": 3}
     few = {"batch_size": 2, "steps": 2, "images": 2}
     figures["figure7"]["settings"] |= {"strips": 2, "batch_size": 2, "windows": 2}
