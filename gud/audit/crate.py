@@ -40,6 +40,8 @@ TERMS = "https://w3id.org/ro/terms/workflow-run#"
 BINARY = "application/octet-stream"
 TYPES = {bool: "Boolean", int: "Integer", float: "Float"}
 """Of parameters; others are text."""
+JOINED = ("likelihood", "samples")
+"""Kinds of artefacts whose parts the receipts of jobs have."""
 
 
 def recorded(results: Path) -> dict[str, Record]:
@@ -180,8 +182,8 @@ class Crate:
         """What one call of a command made, by the paths of its artefacts."""
         record, tool = self.records[made[0]], self.tool(self.records[made[0]])
         known = kind_of(made[0])
-        # The receipt of a job names the shards that it computed, a point those that were joined.
-        computed = ("parts",) if known and known[0].name == "receipt" else ()
+        # A point names the shards that were joined; other parts are shards computed by the call.
+        computed = () if known and known[0].name in JOINED else ("parts",)
         objects: dict[str, Entity] = {}
         results = {self.file(path).id: self.file(path) for path in made}
         for relation in ("inputs", "parts"):
