@@ -139,7 +139,7 @@ def test_each_point_of_a_table_leads_to_the_trace_of_its_own_artefact(page, fini
     tables = (finished.folder / "results/tiny/tables").glob("*.csv")
     assert len(rows) == sum(len(pd.read_csv(path)) for path in tables if path.stem != "comparison")
     for texts, links in rows:
-        assert re.match(f"#{texts[1].replace('_', '-')}-nll-[abs]-", links[0])
+        assert re.match(f"#{texts[1].replace('_', '-')}-(nll|quality)-[abs]-", links[0])
 
 
 def test_a_table_says_once_what_all_its_rows_have_in_common():
