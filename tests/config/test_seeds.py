@@ -41,7 +41,7 @@ def test_without_seeds_training_takes_the_seed_of_the_preset(tmp_path):
 
 
 def test_networks_of_all_seeds_are_evaluated_with_the_random_numbers_of_the_preset(tmp_path):
-    preset = preset_with(tmp_path, [5, 0], seed=3)
+    preset = preset_with(tmp_path, [5, 0, 3], seed=3)
     assert {evaluation.seed for evaluation in evaluations(preset)} == {3}
     of_seed = get_evaluation(preset, "a_scan_isotropic_seed0", "nll")
     record = of_seed.record("a=1_r=0")
