@@ -128,6 +128,7 @@ def test_one_figure_needs_its_own_experiments_alone(copy):
 def test_a_changed_training_setting_retrains_that_experiment_alone(copy):
     preset = whole_preset()
     preset["experiments"]["a_scan_matching"]["training"] = {"learning_rate": 0.002}
+    del preset["figures"]["prior_and_input"]  # of networks trained alike
     copy.write(preset)
     planned = copy.planned("results/tiny/tables/figure3.csv")
     assert planned["train"] == 1
@@ -147,6 +148,7 @@ def test_a_wrong_preset_stops_before_any_job_with_one_sentence(copy):
 def test_a_run_killed_during_training_goes_on_from_its_checkpoint(copy, finished):
     preset = whole_preset()
     preset["experiments"]["a_scan_isotropic"]["training"] = {"steps": 400, "checkpoint_every": 20}
+    del preset["figures"]["prior_and_input"]  # of networks trained alike
     copy.write(preset)
     folder = copy.folder / "results/tiny/a_scan_isotropic"
     shutil.rmtree(folder)
