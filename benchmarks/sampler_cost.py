@@ -2,7 +2,7 @@
 
     python benchmarks/sampler_cost.py --preset config/demo.yaml --results results/demo \\
         --out docs/reference/sampler_cost.csv [--images N] [--point EXPERIMENT/a=1_r=0]... \\
-        [--baseline METHOD/GRID/STEPS/END] [--sampler METHOD/GRID/STEPS/END]... [--compile]
+        [--baseline METHOD/GRID/STEPS/END] [--sampler METHOD/GRID/STEPS/END]...
 
 Draws images from trained networks by each sampler, from the same prior noise at each point, and
 measures their Frechet distance to the training images of the preset, on its features. A point may
@@ -90,12 +90,7 @@ def sampling_of(name: str, images: int) -> Sampling:
 
 
 def drawn(
-    preset: Preset,
-    results: Path,
-    experiment: str,
-    point: str,
-    sampling: Sampling,
-    compiled: bool,
+    preset: Preset, results: Path, experiment: str, point: str, sampling: Sampling
 ) -> tuple[Arrays, float]:
     """Samples of a trained network with what is told of them, and the seconds of an image."""
     model, points = model_of(preset, experiment), {point: parameters_of_point(point)}
@@ -104,17 +99,12 @@ def drawn(
     settings = evaluation.record(point)
     # However many images are asked for, a batch of them is the same.
     del settings["sampling"]["images"]
-    if compiled:
-        settings["compiled"] = True
     file = results / model
-    loaded = load(file)
-    if compiled:
-        loaded.network.compile(options={"freezing": True})
     end = "clean" if sampling.denoise else "noised"
     name = f"{point}_{sampling.method}_{sampling.grid}_{sampling.steps}_{end}"
     out = results / experiment / "sampler_cost" / f"{name}.npz"
     shards = Shards(out, settings, (file,), sampling.images, BATCH)
-    draw = samples_of_batches(loaded, evaluation)
+    draw = samples_of_batches(load(file), evaluation)
     arrays = compute_all(shards, draw, label=f"{experiment} {name}", device="cpu")
     return arrays, sum(shard["seconds"] for shard in shards.merge()[1]) / sampling.images
 
@@ -141,18 +131,13 @@ def jackknife(values: np.ndarray) -> float:
 
 
 def rows_of_point(
-    preset: Preset,
-    results: Path,
-    experiment: str,
-    point: str,
-    samplings: list[Sampling],
-    compiled: bool,
+    preset: Preset, results: Path, experiment: str, point: str, samplings: list[Sampling]
 ) -> list[dict[str, Any]]:
     """A row for each sampler, the first of which is the baseline."""
     metric, rows = get_experiment(preset, experiment).quality.metric, []
     reference, baseline = reference_of(preset, results, experiment), None
     for sampling in samplings:
-        arrays, seconds = drawn(preset, results, experiment, point, sampling, compiled)
+        arrays, seconds = drawn(preset, results, experiment, point, sampling)
         images = torch.from_numpy(arrays["images"])
         group = np.arange(len(images)) % GROUPS
         found = distances(Moments.of(extract_features(images, metric), group), reference)
@@ -241,13 +226,6 @@ def draw(table: pd.DataFrame, preset: Preset) -> Figure:
 @click.option("--sampler", "samplers", multiple=True, default=SAMPLERS, help="As the baseline.")
 @click.option("--baseline", default=BASELINE, show_default=True, help="METHOD/GRID/STEPS/END.")
 @click.option("--images", type=click.IntRange(min=FEWEST), default=2048, show_default=True)
-@click.option(
-    "--compile/--no-compile",
-    "compiled",
-    default=False,
-    show_default=True,
-    help="The networks: a third less time on CPUs, with a C++ compiler at hand.",
-)
 @out_option()
 def main(
     preset: NamedPreset,
@@ -256,7 +234,6 @@ def main(
     samplers: tuple[str, ...],
     baseline: str,
     images: int,
-    compiled: bool,
     out: Path,
 ) -> None:
     """Compare samplers of few network evaluations with 1000 steps of Euler-Maruyama."""
@@ -270,12 +247,12 @@ def main(
             raise InputError(f"--point {place} must read like {told}")
         count = int(number or images)
         samplings = [sampling_of(one, count) for one in (baseline, *samplers)]
-        rows += rows_of_point(preset.preset, results, experiment, point, samplings, compiled)
+        rows += rows_of_point(preset.preset, results, experiment, point, samplings)
         with atomic(out) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
     experiments = dict.fromkeys(place.partition("/")[0] for place in points)
     settings = {"preset": preset.name, "points": points, "images": images}
-    settings |= {"baseline": baseline, "samplers": samplers, "compiled": compiled}
+    settings |= {"baseline": baseline, "samplers": samplers}
     write_record(
         out,
         inputs=[results / name / "model.safetensors" for name in experiments],

@@ -135,6 +135,17 @@ def test_the_demos_sampler_hardly_biases_the_variances_of_its_data(prior):
         assert error.square().mean().sqrt() < 0.001
 
 
+def test_what_a_preset_says_of_the_start_is_what_samples_are_told_to_be_biased_by():
+    preset = load_preset(Path(__file__).parents[2] / "config/demo.yaml")
+    experiment = preset.experiments["columns_b05"]
+    model = Model(model_settings(experiment.model()), fit(photographs(16, 24)[0], "pixel"))
+    prior = experiment.quality.sampling
+    gaussian = prior.model_copy(update={"start": "gaussian"})
+    assert "start" not in prior.model_dump() and gaussian.model_dump()["start"] == "gaussian"
+    biased, exact = (variance_error(model, model.schedule(b=0.5), s) for s in (prior, gaussian))
+    assert abs(exact).max() < 1e-9 < 1e-3 < abs(biased).max()
+
+
 @pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("method", [name for name in SAMPLERS if name.startswith("exponential")])
