@@ -1,4 +1,4 @@
-"""What is known of independent Gaussian components: what denoises them, and their state at t = 1."""
+"""What is known of independent Gaussian components: their denoiser, and their state at t = 1."""
 
 from __future__ import annotations
 
