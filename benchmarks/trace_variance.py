@@ -1,4 +1,4 @@
-"""What a backward pass tells of the divergence: random signs in chi, in angles, and orthogonal.
+"""What a backward pass tells of the divergence: in chi, in angles, orthogonal and renewed probes.
 
     python benchmarks/trace_variance.py --results results/demo \\
         --out docs/reference/trace_variance.csv
@@ -9,6 +9,7 @@ pass: that of a mean over probes times their number.
     chi          Hutchinson's random signs on the whole Jacobian of the flow in chi, as in the paper
     angles       on the departure from a Gaussian, whose own part is known in closed form
     orthogonal   the same, in sets of four that differ by the rows of a Hadamard matrix
+    renewed      the same as in angles, but with new signs at every step
 
 All share one solution of each image. Its variance over images stands beside, to which probes add.
 """
@@ -41,13 +42,15 @@ SETS, SET, STEPS = 6, 4, 12
 def rows(model: Any, parameters: dict[str, float], data: Path, images: int) -> list[dict[str, Any]]:
     z, _ = states(model, data, images)
     streams = ImageStreams("cpu", 0, "trace", range(images))
-    signs = streams.rademacher((SETS * SET, *z.shape[1:])).movedim(1, 0)
+    every = streams.rademacher(((STEPS + 1) * SETS * SET, *z.shape[1:])).movedim(1, 0)
+    signs = every[: SETS * SET]
     variance = model.representation.log_variance.exp()
     adams = {"method": "adams", "steps": STEPS, "standardise": variance}
     ways = {
         "chi": (signs, 1, {"method": "rk4", "steps": STEPS}),
         "angles": (signs, 1, adams),
         "orthogonal": (orthogonal_probes(signs[:SETS]), SET, adams),
+        "renewed": (every, 1, adams | {"renewals": STEPS}),
     }
     found = []
     for way, (probes, together, how) in ways.items():
@@ -67,7 +70,7 @@ def rows(model: Any, parameters: dict[str, float], data: Path, images: int) -> l
 @click.option("--images", type=click.IntRange(2), default=8, show_default=True)
 @out_option()
 def main(results: Path, images: int, out: Path) -> None:
-    """Variance of the divergence for a backward pass, in three ways."""
+    """Variance of the divergence for a backward pass, in four ways."""
     started, found = time.time(), []
     data = results / "data/natural16.npz"
     for experiment, parameters in CASES:
@@ -84,10 +87,9 @@ def main(results: Path, images: int, out: Path) -> None:
     inputs = [*sorted(models), data]
     write_record(out, inputs=inputs, settings=settings, seed=0, started=started)
     wide = table.pivot(index=["experiment", "point"], columns="way", values="variance_of_a_pass")
-    wide["orthogonal / chi"] = wide.orthogonal / wide.chi
-    wide["angles / chi"] = wide.angles / wide.chi
-    click.echo(wide.to_string(float_format="{:.3g}".format))
-    click.echo(wide[["orthogonal / chi", "angles / chi"]].median().to_string())
+    ratios = wide.drop(columns="chi").div(wide.chi, axis=0).add_suffix(" / chi")
+    click.echo(wide.join(ratios).to_string(float_format="{:.3g}".format))
+    click.echo(ratios.median().to_string())
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def image_bits(
     *,
     index: Sequence[int] | None = None,
     probes: int = 3,
+    renewals: int = 0,
     method: str = "tsit5",
     rtol: float = 1e-4,
     atol: float = 1e-4,
@@ -61,6 +62,7 @@ def image_bits(
     Args:
         index: names the random stream of each image; by default 0, 1, ...
         probes: of Hutchinson's estimate of the divergence, for each image.
+        renewals: how often each takes new signs along the path; of the method `adams`.
         method, rtol, atol, steps: of the ODE; see `gud.diffusion.likelihood.log_likelihood`.
         coordinates: `standardised` divides each component by the standard deviation that Gaussian
             data would have: the same flow in fewer steps.
@@ -88,12 +90,13 @@ def image_bits(
             schedule,
             model.process,
             z,
-            streams("probes").rademacher((probes, *z.shape[1:])).movedim(1, 0),
+            streams("probes").rademacher(((renewals + 1) * probes, *z.shape[1:])).movedim(1, 0),
             method=method,
             rtol=rtol,
             atol=atol,
             steps=steps,
             nodes=model.preconditioning.nodes,
+            renewals=renewals,
             standardise=model.representation.log_variance.exp() if standardised else None,
         )
     log_prob = result.log_prob.cpu() + correction.cpu()[:, None]
@@ -195,7 +198,7 @@ def likelihood_of_batches(
             "precision": settings.precision,
             "seed": seed,
         }
-        keys = {"probes", "method", "rtol", "atol", "steps", "coordinates"}
+        keys = {"probes", "renewals", "method", "rtol", "atol", "steps", "coordinates"}
         ode = shared | settings.model_dump(include=keys)
         levels = {"": ode}
         if settings.finer and numbers[0] < settings.finer.images:

@@ -281,4 +281,5 @@ SEVERAL_KEYS = [
         {"defaults.nll.settings.stderr": 0.01, "defaults.nll.settings.images": 8},
         ["nll.settings", "16 or more"],
     ),
+    ({"defaults.nll.settings.renewals": 25}, ["nll.settings", "renewals = 25 must be at most 24"]),
 ]

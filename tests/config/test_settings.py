@@ -94,9 +94,9 @@ def test_a_preset_says_only_what_differs_from_the_one_that_it_extends():
         assert experiment.model() == same.model() and experiment.training == same.training
         for ours, theirs in ((experiment.nll, same.nll), (experiment.quality, same.quality)):
             assert ours.grids == theirs.grids
-        for key in ("images", "probes"):
-            asked = (getattr(one.nll.settings, key) for one in (experiment, same))
-            assert len({*asked}) == 1
+        ours, theirs = experiment.nll.settings, same.nll.settings
+        assert ours.images == theirs.images and theirs.renewals == 0
+        assert ours.probes == 1 and ours.renewals == ours.steps, "new signs at every step"
     steps = {name: experiment.nll.settings.steps for name, experiment in fast.experiments.items()}
     assert steps["wavelets"] == 2 * steps["columns_b05"] == 4 * steps["columns_b03"] == 128
     finer = [experiment.nll.settings.finer for experiment in fast.experiments.values()]

@@ -64,6 +64,7 @@ class Likelihood(Section):
     """Settings of the probability-flow likelihood (App. B).
 
     Args:
+        renewals: how often a probe takes new signs along the path, at most once a step of `adams`.
         steps: equal ones of `rk4` (on each piece of a schedule) or `adams`; null for adaptive ones.
         finer: corrects the means; see `gud.evaluate.uncertainty.corrected`.
         also: estimates beside that of the ODE: `noised`, from the ODE started with the noise of
@@ -79,6 +80,7 @@ class Likelihood(Section):
     images: Positive
     batch_size: Positive
     probes: Positive
+    renewals: NonNegative = 0
     method: Literal["tsit5", "dopri5", "rk4", "adams"]
     rtol: PositiveFloat
     atol: PositiveFloat
@@ -104,8 +106,8 @@ class Likelihood(Section):
 
     @model_serializer(mode="wrap")
     def _without_options_that_are_none(self, dump: Any) -> dict[str, Any]:
-        options = ("finer", "stderr", "stderr_of_difference")
-        return {k: v for k, v in dump(self).items() if v is not None or k not in options}
+        usual = {"finer": None, "stderr": None, "stderr_of_difference": None, "renewals": 0}
+        return {k: v for k, v in dump(self).items() if k not in usual or v != usual[k]}
 
     @model_validator(mode="after")
     def _images_to_judge_errors_by(self) -> Likelihood:
@@ -148,6 +150,15 @@ class Likelihood(Section):
             )
         if self.method == "adams" and self.coordinates != "standardised":
             raise ValueError("method adams needs coordinates: standardised")
+        return self
+
+    @model_validator(mode="after")
+    def _renewals_between_steps(self) -> Likelihood:
+        most = self.steps or 0 if self.method == "adams" else 0
+        if self.renewals > most:
+            raise ValueError(
+                f"renewals = {self.renewals} must be at most {most}, the steps of method adams"
+            )
         return self
 
 
