@@ -69,6 +69,24 @@ def test_the_flow_is_solved_to_its_order(flow, order, record_property):
     assert (found > min(order, 2) - 0.4).all()
 
 
+@pytest.mark.slow
+def test_a_corrector_makes_the_flow_of_third_order_and_more_precise(flow, record_property):
+    schedule, z, exact = flow
+
+    def errors(method):
+        for steps in (25, 50, 100):
+            options = Options(steps, GRIDS["active"])
+            sampler = SAMPLERS[method]
+            found, count = sampler(reverse_of(schedule), z, torch.randn_like, options)
+            assert count == steps
+            yield float((found - exact).square().mean().sqrt())
+
+    corrected, predicted = [*errors("corrected_ode3")], [*errors("exponential_ode3")]
+    record_property("errors", corrected)
+    assert all(ours < theirs / 2 for ours, theirs in zip(corrected, predicted, strict=True))
+    assert all(np.log2(a / b) > (2.8 if schedule is SOFT else 2.2) for a, b in pairwise(corrected))
+
+
 class Brownian:
     """Noise of coarse steps made of that of fine ones: strongly coupled runs.
 
@@ -93,13 +111,14 @@ class Brownian:
         return lambda z: next(noises)[None, None]
 
 
-def test_the_sde_is_solved_to_weak_order_2(record_property):
+@pytest.mark.parametrize("method", ["exponential_sde2", "corrected_sde2"])
+def test_the_sde_is_solved_to_weak_order_2(method, record_property):
     """Second and third moments of runs that share their noise, so that few are needed."""
     count, moments = 40000, []
     brownian, z = Brownian(SOFT, 32, count), prior(count, seed=1)
     for steps in (8, 16, 32):
         options = Options(steps, noise_free_last_step=False)
-        x, _ = SAMPLERS["exponential_sde2"](reverse_of(SOFT), z, brownian.steps(steps), options)
+        x, _ = SAMPLERS[method](reverse_of(SOFT), z, brownian.steps(steps), options)
         moments.append(torch.cat([x[0, 0] ** 2, x[0, 0] ** 3], 1))
     changes = [a - b for a, b in pairwise(moments)]
     first, second = (float(change.mean(0).norm()) for change in changes)

@@ -148,7 +148,9 @@ def test_what_a_preset_says_of_the_start_is_what_samples_are_told_to_be_biased_b
 
 @pytest.mark.parametrize("whitened", [False, True], ids=["isotropic", "variance_matching"])
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("method", [name for name in SAMPLERS if name.startswith("exponential")])
+@pytest.mark.parametrize(
+    "method", [name for name in SAMPLERS if name.startswith(("exponential", "corrected"))]
+)
 def test_exponential_integrators_sample_a_gaussian_by_any_number_of_steps(method, grid, whitened):
     """Up to the prior, which is not quite the noised data at t = 1: u stays what it is there."""
     variance, schedule = setting(whitened)
@@ -178,7 +180,7 @@ def test_samples_that_end_without_noise_have_the_variance_of_the_data(method, no
     assert error(denoise=True) < 0.01 < 0.02 < error(denoise=False)
 
 
-@pytest.mark.parametrize("method", ["exponential_ode3", "exponential_sde2"])
+@pytest.mark.parametrize("method", ["exponential_ode3", "exponential_sde2", "corrected_sde2"])
 def test_from_gaussian_data_at_t_1_25_evaluations_give_gaussian_data_exactly(method):
     """Of columns at b = 0.5 the last still shows at t = 1, where the prior shows nothing."""
     variance = torch.linspace(2, 0.3, 16, dtype=torch.float64)

@@ -34,6 +34,8 @@ SamplerName = Literal[
     "exponential_sde1",
     "exponential_sde2",
     "exponential_sde3",
+    "corrected_ode3",
+    "corrected_sde2",
     "sscs",
     "sscs2",
     "ode",

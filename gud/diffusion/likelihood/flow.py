@@ -151,9 +151,7 @@ def angle_log_likelihood(
             "turns in the plane of its variables and stands still in no angle"
         )
     if renewals and not steps:
-        raise InputError(
-            f"renewals = {renewals} need equal steps: each would shrink adaptive ones"
-        )
+        raise InputError(f"renewals = {renewals} need equal steps: each would shrink adaptive ones")
     size = z[0].numel()
     stretches = probes.unflatten(0, (renewals + 1, -1))
 

@@ -22,12 +22,13 @@ component does with F counts by the exact increments of its own angle. As F is 0
 where theta = pi / 2, a schedule that starts a step or so from there knows two values at once.
 
 On a mixture of Gaussians one value of F gives the first order, two the second (of the SDE, the weak
-second), and three a much smaller error of the second, which the start and the kinks leave. States
-of several variables are moved in what `Process.project` takes of them.
+second), and three a much smaller error of the second, which the start and the kinks leave; two and
+a corrector through three, as in UniPC (Zhao et al. 2023), the third. States of several variables are moved in what `Process.project` takes of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -56,12 +57,15 @@ class Exponential(Projected):
     the step to clean data takes F as constant.
 
     Args:
-        order: how many values of F the polynomial goes through.
+        order: how many values of F the polynomial of a step goes through.
         stochastic: integrate the SDE.
+        corrector: how many values of F the polynomial goes through by which a step is taken again
+            as soon as F is known at its end (PEC mode: F is not evaluated again); 0 for none.
     """
 
     order: int
     stochastic: bool
+    corrector: int = 0
 
     def move(
         self, stretch: Stretch, z: Reduced, noise: Noise | None, memory: Memory
@@ -73,24 +77,50 @@ class Exponential(Projected):
 
         eps = stretch.reverse.denoiser(z, stretch.now(z))
         deviation = (eps - (sine[0] / s[0]).to(z) * z) / cosine[0].to(z)
-        memory = (deviation, *(memory or (torch.zeros_like(z),)))
-        memory = memory[: 1 if stretch.clean else self.order]
-        passed = stretch.times[: stretch.number + 1].flip(0)[: len(memory)]
-        nodes = stretch.reverse.schedule(passed).angle(variance).mean(1)
-        nodes = torch.cat([nodes, nodes.new_full((len(memory) - len(nodes),), torch.pi / 2)])
+        known = (deviation, *(memory or (torch.zeros_like(z),)))
+        if self.corrector and stretch.number:
+            z = z + s[0].to(z) * self._correction(stretch.before, known)
 
         stochastic = self.stochastic and noise is not None
         rho = cosine[0] / cosine[-1] if stochastic else torch.ones_like(cosine[0])
-        measure = 2 * sine / cosine[-1] if stochastic else theta
         u = (rho / s[0]).to(z) * z
-        differences = divided_differences(memory, nodes, theta[-1].mean())
-        for weight, difference in zip(integrals(theta, measure, nodes), differences, strict=True):
-            u = u - weight.to(z) * difference
+        values = known[: 1 if stretch.clean else self.order]
+        for change in changes(stretch, values, stretch.number, stochastic):
+            u = u - change
         if self.stochastic and noise is not None:
             # 1 - rho^2, without its cancellation.
             fresh = (theta[0] - theta[-1]).sin() * (theta[0] + theta[-1]).sin()
             u = u + (fresh.sqrt() / cosine[-1]).to(z) * noise(z)
-        return s[-1].to(z) * u, memory[: self.order - 1]
+        kept = max(self.order, self.corrector - 1) if self.corrector else self.order - 1
+        return s[-1].to(z) * u, known[:kept]
+
+    def _correction(self, before: Stretch, known: Memory) -> Reduced:
+        """Of u at the end of a stretch, where the first of the values of F was found."""
+        predicted, corrected = known[1:][: self.order], known[: self.corrector]
+        correction = torch.zeros_like(known[0])
+        for change in changes(before, predicted, before.number, self.stochastic):
+            correction = correction + change
+        for change in changes(before, corrected, before.number + 1, self.stochastic):
+            correction = correction - change
+        return correction
+
+
+def changes(stretch: Stretch, values: Memory, newest: int, stochastic: bool) -> Iterator[Reduced]:
+    """The integral of F over a stretch, term by term of Newton's polynomial through its values.
+
+    Args:
+        values: at times[newest], times[newest - 1], ...; one that is left was in pure noise.
+        stochastic: that of the SDE, not of the flow.
+    """
+    variance = stretch.reverse.variance
+    theta = stretch.path(PARTS).angle(variance)
+    measure = 2 * theta.sin() / theta[-1].cos() if stochastic else theta
+    passed = stretch.times[: newest + 1].flip(0)[: len(values)]
+    nodes = stretch.reverse.schedule(passed).angle(variance).mean(1)
+    nodes = torch.cat([nodes, nodes.new_full((len(values) - len(nodes),), torch.pi / 2)])
+    differences = divided_differences(values, nodes, theta[-1].mean())
+    for weight, difference in zip(integrals(theta, measure, nodes), differences, strict=True):
+        yield weight.to(difference) * difference
 
 
 def integrals(

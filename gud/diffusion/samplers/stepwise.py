@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -42,6 +42,11 @@ class Stretch:
     def clean(self) -> bool:
         """Whether it ends without any noise."""
         return self.number + 1 == len(self.times)
+
+    @property
+    def before(self) -> Stretch:
+        """The one that ends where this begins."""
+        return replace(self, number=self.number - 1)
 
     def now(self, z: State) -> NoisingState:
         """The noising states at its beginning, for a batch of states."""
