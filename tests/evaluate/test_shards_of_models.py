@@ -2,6 +2,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 from columns import SIZE, untrained
 from presets import made_by
 
@@ -9,6 +10,7 @@ from gud.config.jobs import Evaluation
 from gud.config.sections.evaluation import Likelihood, Sampling
 from gud.config.sections.points import parameters_of_point
 from gud.evaluate.join import join
+from gud.evaluate.likelihood import image_bits
 from gud.evaluate.points import read_likelihood
 from gud.evaluate.run import evaluator, run_job
 from gud.evaluate.shards import Shards
@@ -114,3 +116,20 @@ def test_the_first_images_have_finer_steps_too_which_correct_the_mean_of_all(tmp
         shift = two[f"finer_{name}"] - two[name][:8]
         assert np.abs(shift).min() > 1e-4
         assert found.mean() == pytest.approx(two[name].mean() + shift.mean(), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_renewals_that_a_preset_asks_for_reach_its_likelihoods(tmp_path, files):
+    one_batch = {"renewals": 2, "also": [], "finer": None, "batch_size": 10}
+    settings = TWO_LEVELS.model_copy(update=one_batch)
+    found = dict(np.load(evaluated(tmp_path, settings, "ou", files, CUTS["one"])))
+    model, images = untrained(process="ou"), torch.from_numpy(np.load(files[1])["test"])
+    asked = settings.model_dump(include={"method", "coordinates", "probes", "steps"})
+    asked |= {"rtol": 0.1, "atol": 0.1, "index": found["index"].tolist(), "seed": 3}
+
+    def bits(renewals):
+        chosen, schedule = images[found["index"]], model.schedule(b=0.5)
+        return image_bits(model, schedule, chosen, renewals=renewals, **asked)[0].numpy()
+
+    assert np.array_equal(found["bits_per_dim"], bits(2))
+    assert not np.array_equal(bits(2), bits(0))
