@@ -32,7 +32,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from gud.cli import NamedPreset, out_option, preset_option, reported
+from gud.cli import NamedPreset, keep_freed_memory, out_option, preset_option, reported
 from gud.config.jobs import Evaluation, get_experiment, model_of, trained
 from gud.config.preset import Preset
 from gud.config.sections.evaluation import Sampling
@@ -59,7 +59,7 @@ from gud.provenance import atomic, write_record
 BASELINE = "euler_maruyama/uniform/1000/noised"
 SAMPLERS = [
     f"{method}/active/{steps}/clean"
-    for method in ("exponential_ode3", "exponential_sde2")
+    for method in ("exponential_ode3", "exponential_sde2", "corrected_ode3", "corrected_sde2")
     for steps in (10, 25, 50)
 ]
 POINTS = [
@@ -270,4 +270,5 @@ def main(
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(reported(lambda: main(standalone_mode=False)))

@@ -22,8 +22,9 @@ component does with F counts by the exact increments of its own angle. As F is 0
 where theta = pi / 2, a schedule that starts a step or so from there knows two values at once.
 
 On a mixture of Gaussians one value of F gives the first order, two the second (of the SDE, the weak
-second), and three a much smaller error of the second, which the start and the kinks leave; two and
-a corrector through three, as in UniPC (Zhao et al. 2023), the third. States of several variables are moved in what `Process.project` takes of them.
+second), and three a much smaller error of the second, which the start and the kinks leave; two, and
+three for the corrector, as in UniPC (Zhao et al. 2023), give the third. States of several variables
+are moved in what `Process.project` takes of them.
 """
 
 from __future__ import annotations
