@@ -180,7 +180,7 @@ def test_samples_that_end_without_noise_have_the_variance_of_the_data(method, no
     assert error(denoise=True) < 0.01 < 0.02 < error(denoise=False)
 
 
-@pytest.mark.parametrize("method", ["exponential_ode3", "exponential_sde2", "corrected_sde2"])
+@pytest.mark.parametrize("method", ["exponential_ode3", "exponential_sde2", "corrected_ode3"])
 def test_from_gaussian_data_at_t_1_25_evaluations_give_gaussian_data_exactly(method):
     """Of columns at b = 0.5 the last still shows at t = 1, where the prior shows nothing."""
     variance = torch.linspace(2, 0.3, 16, dtype=torch.float64)

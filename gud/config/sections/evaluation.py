@@ -35,7 +35,6 @@ SamplerName = Literal[
     "exponential_sde2",
     "exponential_sde3",
     "corrected_ode3",
-    "corrected_sde2",
     "sscs",
     "sscs2",
     "ode",

@@ -30,7 +30,6 @@ SAMPLERS: dict[str, Sampler] = {
     "exponential_sde2": Exponential(order=2, stochastic=True),
     "exponential_sde3": Exponential(order=3, stochastic=True),
     "corrected_ode3": Exponential(order=2, stochastic=False, corrector=3),
-    "corrected_sde2": Exponential(order=2, stochastic=True, corrector=2),
     "sscs": SymmetricSplitting(order=1),
     "sscs2": SymmetricSplitting(order=2),
     "ode": FlowODE(),

@@ -119,7 +119,8 @@ def changes(stretch: Stretch, values: Memory, newest: int, stochastic: bool) -> 
     passed = stretch.times[: newest + 1].flip(0)[: len(values)]
     nodes = stretch.reverse.schedule(passed).angle(variance).mean(1)
     nodes = torch.cat([nodes, nodes.new_full((len(values) - len(nodes),), torch.pi / 2)])
-    differences = divided_differences(values, nodes, theta[-1].mean())
+    length = (theta[0] - theta[-1]).mean()
+    differences = divided_differences(values, nodes, length)
     for weight, difference in zip(integrals(theta, measure, nodes), differences, strict=True):
         yield weight.to(difference) * difference
 
@@ -146,9 +147,9 @@ def integrals(
 
 
 def divided_differences(
-    values: Memory, nodes: Float[Tensor, " order"], end: Float[Tensor, ""]
+    values: Memory, nodes: Float[Tensor, " order"], length: Float[Tensor, ""]
 ) -> list[Reduced]:
-    """Newton's f[x_0], f[x_0, x_1], ..., for a step from x_0 to `end`.
+    """Newton's f[x_0], f[x_0, x_1], ..., for a step of this length.
 
     Where the step is `FARTHEST` times what lies between two nodes, their values are taken as equal:
     errors of a network would be extrapolated too far.
@@ -157,7 +158,7 @@ def divided_differences(
     for level in range(1, len(values) + 1):
         found.append(row[0])
         gaps = nodes[:-level] - nodes[level:]
-        too_far = (nodes[0] - end).abs() >= FARTHEST * gaps.abs()
+        too_far = length.abs() >= FARTHEST * gaps.abs()
         slopes = torch.where(too_far, 0.0, 1 / gaps).to(row[0])
         row = [slope * (a - b) for slope, a, b in zip(slopes, row, row[1:], strict=False)]
     return found

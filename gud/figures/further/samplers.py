@@ -20,7 +20,6 @@ NAMES = {
     ("exponential_ode3", "active"): "exponential, ODE",
     ("exponential_sde2", "active"): "exponential, SDE",
     ("corrected_ode3", "active"): "corrected, ODE",
-    ("corrected_sde2", "active"): "corrected, SDE",
     ("ode", "uniform"): "ODE, adaptive steps",
 }
 """What the legend calls a method and a grid; others go by the names that presets give."""
