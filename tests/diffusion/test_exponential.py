@@ -88,14 +88,15 @@ def test_a_corrector_makes_the_flow_of_third_order_and_more_precise(flow, record
 
 
 def test_a_corrector_bears_networks_that_are_wrong_in_pure_noise():
-    """There F is taken as 0, close to the first value that a network gives."""
+    """There F is taken as 0, just before the first value that a network gives."""
+    schedule = SoftConditioning(VARIANCE.log(), -VARIANCE.log(), 0.6, -6.0, 12.0)
 
     def wrong(z, state):
-        return 0.9 * denoiser(z, state)
+        return denoiser(z, state) + 0.3 * state.cosine(VARIANCE)[:, None, None]
 
-    z = prior(50)
-    exact, _ = sample_ode(wrong, SOFT, PROCESS, z, rtol=1e-9, atol=1e-9)
-    reverse, options = ReverseProcess(wrong, SOFT, PROCESS, VARIANCE), Options(25, GRIDS["active"])
+    z, options = prior(50), Options(25, GRIDS["active"])
+    exact, _ = sample_ode(wrong, schedule, PROCESS, z, rtol=1e-9, atol=1e-9)
+    reverse = ReverseProcess(wrong, schedule, PROCESS, VARIANCE)
     corrected, predicted = (
         float((SAMPLERS[method](reverse, z, torch.randn_like, options)[0] - exact).std())
         for method in ("corrected_ode3", "exponential_ode3")
