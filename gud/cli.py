@@ -89,7 +89,7 @@ def keep_freed_memory() -> None:
     """Let this process keep what it frees, blocks of 32 MiB at most, to take it again at once.
 
     The C library of Linux otherwise returns what a network took to the system after each evaluation
-    without gradients; to fetch it again costs a fifth of the time of sampling on a CPU, or more.
+    without gradients, and samples on a CPU wait for it to be fetched again, page by page.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -14,14 +14,13 @@ from gud.config.preset import Preset
 from gud.config.sections.data import Data
 from gud.config.sections.evaluation import (
     Likelihood,
-    PathSearch,
     Ranges,
     Sampling,
 )
 from gud.config.sections.experiments import MOST_BATCHES, Experiment, MadeBy
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, parameters_of_point, points
-from gud.config.sections.schedules import FreePath
+from gud.config.sections.schedules import FreePath, PathSearch
 from gud.config.sections.section import Name, Parameters, Section
 from gud.errors import InputError
 

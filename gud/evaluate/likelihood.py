@@ -73,6 +73,8 @@ def image_bits(
         denoiser: in place of the model's own prediction of eps.
     """
     device, index = model.device, range(len(images)) if index is None else index
+    if renewals < 0:
+        raise InputError(f"renewals = {renewals} must be 0 or more")
 
     def streams(name: str) -> ImageStreams:
         return ImageStreams(device, seed, name, index)

@@ -20,8 +20,7 @@ from torch import Tensor
 
 from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
 from gud.config.jobs import SearchJob, search_job
-from gud.config.sections.evaluation import PathSearch
-from gud.config.sections.schedules import FreePath
+from gud.config.sections.schedules import FreePath, PathSearch
 from gud.data import datasets
 from gud.devices import float32_precision, resolve_device
 from gud.diffusion.dequantisation import dequantise

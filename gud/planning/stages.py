@@ -14,10 +14,10 @@ from gud.config.preset import Preset
 from gud.config.sections.evaluation import (
     ClassifierSettings,
     ConditionalSettings,
-    PathSearch,
     Sampling,
 )
 from gud.config.sections.model import TrainingSettings
+from gud.config.sections.schedules import PathSearch
 
 TITLES = {"path": "search", "nll": "likelihood", "samples": "sampling"}
 

@@ -14,12 +14,12 @@ from gud.config.sections.evaluation import (
     BOUND_REPLICATES,
     ClassifierSettings,
     Likelihood,
-    PathSearch,
     Sampling,
 )
 from gud.config.sections.experiments import Experiment
 from gud.config.sections.model import TrainingSettings
 from gud.config.sections.points import points
+from gud.config.sections.schedules import PathSearch
 from gud.config.sections.section import Parameters
 from gud.diffusion.schedules import Schedule
 from gud.networks.cost import Cost

@@ -70,9 +70,17 @@ def test_finer_steps_keep_the_probes_of_coarser_ones(estimates):
 
 
 @pytest.mark.parametrize(
-    ("method", "steps", "told"),
-    [("adams", None, "equal steps"), ("rk4", 16, "the method rk4 keeps its probes")],
+    ("method", "steps", "renewals", "told"),
+    [
+        ("adams", None, 2, "renewals = 2 must be 0 to 0, the number of equal steps"),
+        ("adams", 16, 17, "renewals = 17 must be 0 to 16"),
+        ("adams", 16, -1, "renewals = -1 must be 0 to 16"),
+        ("adams", 16, 1, "3 probes cannot be those of 2 stretches"),
+        ("rk4", 16, 2, "the method rk4 keeps its probes"),
+    ],
 )
-def test_renewals_without_equal_steps_of_adams_are_refused(estimates, method, steps, told):
+def test_renewals_that_no_steps_of_adams_can_have_are_refused(
+    estimates, method, steps, renewals, told
+):
     with pytest.raises(InputError, match=told):
-        estimates(lambda z: signs(3, z), renewals=2, steps=steps, method=method)
+        estimates(lambda z: signs(3, z), renewals=renewals, steps=steps, method=method)

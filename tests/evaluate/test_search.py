@@ -12,8 +12,8 @@ from presets import ROOT, tiny_preset
 from gud.audit.verify import judge, running
 from gud.cli import NamedPreset
 from gud.config.preset import load_preset
-from gud.config.sections.evaluation import PathSearch
 from gud.config.sections.model import ModelSettings
+from gud.config.sections.schedules import PathSearch
 from gud.config.sections.validation import validate
 from gud.evaluate.search import find_levels, region_of
 from gud.model import Model, load

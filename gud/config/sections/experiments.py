@@ -9,10 +9,10 @@ from typing import Any, TypedDict
 
 from gud.config.leaves import differing
 from gud.config.sections.data import Data
-from gud.config.sections.evaluation import Likelihood, PathSearch, Quality, Sampling
+from gud.config.sections.evaluation import Likelihood, Quality, Sampling
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, points
-from gud.config.sections.schedules import FreePath, ScheduleFamily
+from gud.config.sections.schedules import FreePath, PathSearch, ScheduleFamily
 from gud.config.sections.section import Name, Section, Text
 from gud.config.sections.validation import Fault
 from gud.errors import InputError

@@ -167,6 +167,24 @@ class FreePath(ScheduleFamily):
         return self
 
 
+class PathSearch(Section):
+    """Search for the path of schedule `free` with the lowest variational bound on training images.
+
+    Args:
+        steps: of Adam; the path is the mean of those of the second half.
+        batch_size: training images of a step, each at one time of the path.
+        learning_rate: of the slopes, the inverse softness of each group at each knot.
+        images: further training images, on which the path is compared with standard diffusion.
+        times: network evaluations for each of the `BOUND_REPLICATES` of that comparison.
+    """
+
+    steps: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: PositiveFloat
+    images: Annotated[int, Field(ge=2)]
+    times: Positive
+
+
 ScheduleSettings = Annotated[
     SoftConditioning | Columns | WaveletColumns | ConstantRate | FreePath,
     Field(discriminator="name"),

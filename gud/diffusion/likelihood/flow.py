@@ -150,8 +150,12 @@ def angle_log_likelihood(
             f"the method adams needs a process with k = 1, not {process.k}, whose Gaussian flow "
             "turns in the plane of its variables and stands still in no angle"
         )
-    if renewals and not steps:
-        raise InputError(f"renewals = {renewals} need equal steps: each would shrink adaptive ones")
+    if not 0 <= renewals <= (steps or 0):
+        raise InputError(
+            f"renewals = {renewals} must be 0 to {steps or 0}, the number of equal steps"
+        )
+    if len(probes) % (renewals + 1):
+        raise InputError(f"{len(probes)} probes cannot be those of {renewals + 1} stretches")
     size = z[0].numel()
     stretches = probes.unflatten(0, (renewals + 1, -1))
 
