@@ -136,10 +136,11 @@ def _sampler_note(rows: pd.DataFrame) -> str:
     if "sampler_variance_bias" not in rows or rows.sampler_variance_bias.isna().all():
         return ""
     bias = rows.sampler_variance_bias.round(3) + 0.0  # no negative zero
+    change = f"{bias.min():+.1%} to {bias.max():+.1%}" if bias.any() else "less than 0.1%"
     names = " or ".join(rows.sampler.unique()).replace("_", " ")
     return (
         f"The sampler alone ({names}), given the exact score of Gaussian data, changes the "
-        f"variance of their components by {bias.min():+.1%} to {bias.max():+.1%} on average."
+        f"variance of their components by {change} on average."
     )
 
 
