@@ -55,6 +55,7 @@ def test_no_module_outside_the_room_of_processes_names_one(path):
     assert not set(names(path)) & (MEMBERS | SECTIONS | PROCESSES.keys() - {"recipe"})
 
 
+@pytest.mark.slow
 def test_commands_that_compute_nothing_start_and_read_every_preset_without_torch():
     every = {name: module for named in COMMANDS.values() for name, (module, _) in named.items()}
     modules = [every[name] for name in LIGHT]
@@ -68,6 +69,7 @@ print("torch" in sys.modules)"""
     assert done.stdout.strip() == "False", done.stderr
 
 
+@pytest.mark.slow
 def test_a_training_starts_without_what_only_tables_and_pictures_need():
     program = """
 import sys, gud.training.run

@@ -132,6 +132,7 @@ def test_a_file_that_is_none_is_named(tmp_path):
 SAMPLE = (CONFIG / "demo.yaml").read_bytes()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.binary(max_size=40), st.integers(0, len(SAMPLE)), st.integers(0, 40))
 @example(b"\t", 30, 0)

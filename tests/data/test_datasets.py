@@ -64,6 +64,7 @@ def test_other_layouts_of_the_same_images_are_read_as_well(save, tmp_path):
         assert np.array_equal(datasets.load(tmp_path / "data.npz", split).numpy(), images)
 
 
+@pytest.mark.slow
 def test_making_a_data_set_of_large_images_takes_the_memory_of_a_few(tmp_path):
     count, size = 300, 256
     images = np.zeros((count, size, size, 3), np.uint8)

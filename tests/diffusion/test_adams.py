@@ -38,7 +38,7 @@ def largest(parts):
 @pytest.mark.parametrize(
     ("schedule", "departure", "nodes", "order", "fewest"),
     [
-        (SMOOTH, eased, 4, 5, 160),
+        pytest.param(SMOOTH, eased, 4, 5, 160, marks=pytest.mark.slow),
         (SMOOTH, coupled, 4, 3, 20),
         (SMOOTH, coupled, 2, 3, 20),
         (COLUMNS, coupled, 4, 2, 20),

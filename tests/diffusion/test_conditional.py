@@ -126,6 +126,7 @@ def test_inpainting_of_independent_parts_is_exact():
     assert ((samples.var(0) / variance - 1)[1:].abs() < 4 * (2 / COUNT) ** 0.5 + 0.02).all()
 
 
+@pytest.mark.slow
 def test_inpainting_falls_short_of_the_conditional_mean_which_guidance_reaches():
     """Data 0.8 correlated, first component 1: the exact mean of the second is 0.8.
 

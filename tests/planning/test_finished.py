@@ -13,6 +13,8 @@ from gud.planning import bill
 from gud.planning.finished import finished_shards, finished_training, finished_work
 from gud.planning.workload import LEAST_EVALUATIONS, planned
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory):

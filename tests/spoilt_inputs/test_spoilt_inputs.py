@@ -152,6 +152,7 @@ def test_an_output_that_cannot_be_written_is_one_sentence(root, capsys, name, ho
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
+@pytest.mark.slow
 def test_what_single_figures_show_passes_the_checks_of_its_kind_until_it_is_altered(root):
     preset = NamedPreset(root / "tiny.yaml", load_preset(root / "tiny.yaml"))
     with running(preset, root) as run:
@@ -172,6 +173,7 @@ def test_what_single_figures_show_passes_the_checks_of_its_kind_until_it_is_alte
             assert key in str(judge(path, run))
 
 
+@pytest.mark.slow
 def test_the_shares_of_guided_samples_pass_their_checks_until_one_is_altered(root):
     preset = NamedPreset(root / "tiny.yaml", load_preset(root / "tiny.yaml"))
     path = root / f"iso/guided/{A}.csv"
