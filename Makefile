@@ -16,9 +16,10 @@ export PYTHONUNBUFFERED := 1
 
 PRESET := demo
 TARGET := all
-# Tests run in a process for each core, one thread each. Those that take seconds check the shapes and
-# dtypes of all that functions take and return; the long ones run the code as users do.
+# Tests run in a process for each core, one thread each.
 PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+# Without checks of the shapes and dtypes of all that functions take and return.
+UNCHECKED := --jaxtyping-packages=
 
 .PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm check docs clean
 
@@ -57,10 +58,11 @@ reproduce: $(VENV)/installed
 	gud compare results/$(PRESET) again/results/$(PRESET) $(if $(filter-out all,$(TARGET)),--part)
 
 quick: $(VENV)/installed
-	$(PYTEST) -m "not slow and not cluster"
+	$(PYTEST) -m "not slow and not cluster" $(UNCHECKED)
 
-test: check quick
-	$(PYTEST) -m "slow or cluster" --jaxtyping-packages=
+test: check
+	$(PYTEST) -m "not slow and not cluster"
+	$(PYTEST) -m "slow or cluster" $(UNCHECKED)
 
 test-slurm: $(VENV)/installed
 	pytest tests/slurm
