@@ -2,7 +2,7 @@
 
     python benchmarks/sampler_cost.py --preset config/demo.yaml --results results/demo \\
         --out docs/reference/sampler_cost.csv [--images N] [--point EXPERIMENT/a=1_r=0]... \\
-        [--baseline METHOD/GRID/STEPS/END] [--sampler METHOD/GRID/STEPS/END]... [--compile]
+        [--baseline METHOD/GRID/STEPS/END] [--sampler METHOD/GRID/STEPS/END]...
 
 Draws images from trained networks by each sampler, from the same prior noise at each point, and
 measures their Frechet distance to the training images of the preset, on its features. A point may
@@ -20,7 +20,6 @@ each point, into a .png beside it.
 
 from __future__ import annotations
 
-import functools
 import logging
 import sys
 import time
@@ -54,7 +53,7 @@ from gud.figures.drawing.style import (
     write_figure,
 )
 from gud.figures.further.samplers import NAMES
-from gud.model import Model, load
+from gud.model import load
 from gud.provenance import atomic, write_record
 
 BASELINE = "euler_maruyama/uniform/1000/noised"
@@ -90,23 +89,8 @@ def sampling_of(name: str, images: int) -> Sampling:
     return validate(Sampling, raw, f"--sampler {name}")
 
 
-@functools.cache
-def trained_model(file: Path, compiled: bool) -> Model:
-    """A trained model, whose network is compiled if asked."""
-    model = load(file)
-    if compiled:
-        model.network.compile(dynamic=False, options={"freezing": True})
-    return model
-
-
 def drawn(
-    preset: Preset,
-    results: Path,
-    experiment: str,
-    point: str,
-    sampling: Sampling,
-    *,
-    compiled: bool = False,
+    preset: Preset, results: Path, experiment: str, point: str, sampling: Sampling
 ) -> tuple[Arrays, float]:
     """Samples of a trained network with what is told of them, and the seconds of an image."""
     model, points = model_of(preset, experiment), {point: parameters_of_point(point)}
@@ -120,7 +104,7 @@ def drawn(
     name = f"{point}_{sampling.method}_{sampling.grid}_{sampling.steps}_{end}"
     out = results / experiment / "sampler_cost" / f"{name}.npz"
     shards = Shards(out, settings, (file,), sampling.images, BATCH)
-    draw = samples_of_batches(trained_model(file, compiled), evaluation)
+    draw = samples_of_batches(load(file), evaluation)
     arrays = compute_all(shards, draw, label=f"{experiment} {name}", device="cpu")
     return arrays, sum(shard["seconds"] for shard in shards.merge()[1]) / sampling.images
 
@@ -147,19 +131,13 @@ def jackknife(values: np.ndarray) -> float:
 
 
 def rows_of_point(
-    preset: Preset,
-    results: Path,
-    experiment: str,
-    point: str,
-    samplings: list[Sampling],
-    *,
-    compiled: bool = False,
+    preset: Preset, results: Path, experiment: str, point: str, samplings: list[Sampling]
 ) -> list[dict[str, Any]]:
     """A row for each sampler, the first of which is the baseline."""
     metric, rows = get_experiment(preset, experiment).quality.metric, []
     reference, baseline = reference_of(preset, results, experiment), None
     for sampling in samplings:
-        arrays, seconds = drawn(preset, results, experiment, point, sampling, compiled=compiled)
+        arrays, seconds = drawn(preset, results, experiment, point, sampling)
         images = torch.from_numpy(arrays["images"])
         group = np.arange(len(images)) % GROUPS
         found = distances(Moments.of(extract_features(images, metric), group), reference)
@@ -248,12 +226,6 @@ def draw(table: pd.DataFrame, preset: Preset) -> Figure:
 @click.option("--sampler", "samplers", multiple=True, default=SAMPLERS, help="As the baseline.")
 @click.option("--baseline", default=BASELINE, show_default=True, help="METHOD/GRID/STEPS/END.")
 @click.option("--images", type=click.IntRange(min=FEWEST), default=2048, show_default=True)
-@click.option(
-    "--compile",
-    "compiled",
-    is_flag=True,
-    help="Compile the networks: faster, and the same samples but for rounding.",
-)
 @out_option()
 def main(
     preset: NamedPreset,
@@ -262,7 +234,6 @@ def main(
     samplers: tuple[str, ...],
     baseline: str,
     images: int,
-    compiled: bool,
     out: Path,
 ) -> None:
     """Compare samplers of few network evaluations with 1000 steps of Euler-Maruyama."""
@@ -276,14 +247,12 @@ def main(
             raise InputError(f"--point {place} must read like {told}")
         count = int(number or images)
         samplings = [sampling_of(one, count) for one in (baseline, *samplers)]
-        rows += rows_of_point(
-            preset.preset, results, experiment, point, samplings, compiled=compiled
-        )
+        rows += rows_of_point(preset.preset, results, experiment, point, samplings)
         with atomic(out) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.6g")
     experiments = dict.fromkeys(place.partition("/")[0] for place in points)
     settings = {"preset": preset.name, "points": points, "images": images}
-    settings |= {"baseline": baseline, "samplers": samplers, "compile": compiled}
+    settings |= {"baseline": baseline, "samplers": samplers}
     write_record(
         out,
         inputs=[results / name / "model.safetensors" for name in experiments],

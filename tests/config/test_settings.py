@@ -187,3 +187,16 @@ def test_names_of_bases_in_files_can_be_read_back(name):
 @pytest.mark.parametrize(("key", "registry"), [("method", SAMPLERS), ("grid", GRIDS)])
 def test_presets_may_name_exactly_the_samplers_and_grids_that_there_are(key, registry):
     assert set(get_args(Sampling.model_fields[key].annotation)) == registry.keys()
+
+
+def test_what_the_demo_says_of_its_evaluation_is_what_it_does():
+    preset = load_preset(CONFIG / "demo.yaml")
+    usual, wavelets = (preset.experiments[name] for name in ("a_scan_isotropic", "wavelets"))
+    likelihood, sampling = usual.nll.settings, usual.quality.sampling
+    assert (likelihood.method, likelihood.probes) == ("adams", 1)
+    assert sampling.method.startswith("exponential_sde")
+    said = (
+        f"{likelihood.steps} steps of an Adams method (wavelets: {wavelets.nll.settings.steps})",
+        f"{sampling.steps} steps of an exponential integrator of the SDE",
+    )
+    assert all(words in preset.stand_in for words in said)
