@@ -3,8 +3,7 @@
 import json
 from typing import Any
 
-import yaml
-from presets import tiny_preset
+from presets import as_yaml, tiny_preset
 from pydantic import TypeAdapter
 
 from gud import cli
@@ -31,7 +30,7 @@ def basis_section(settings: dict) -> BasisSettings:
 
 def write_preset(path, preset: dict | None = None):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(tiny_preset() if preset is None else preset))
+    path.write_text(as_yaml(tiny_preset() if preset is None else preset))
     return path
 
 

@@ -7,6 +7,11 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
+def as_yaml(raw):
+    """YAML by libyaml, many times as fast as by Python."""
+    return yaml.dump(raw, Dumper=yaml.CSafeDumper)
+
+
 def whole_preset():
     """All that the demo makes, of as few networks and as small ones as its figures allow."""
     preset = yaml.safe_load((ROOT / "config/demo.yaml").read_text())

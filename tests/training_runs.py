@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from commands import preset_of
+from presets import as_yaml
 from safetensors.torch import load_file
 
 from gud.cli import main
@@ -92,7 +92,7 @@ def arguments(files, out: Path, settings: dict) -> list[str]:
     name = settings["experiment"]
     made = settings["model"], settings["training"], settings["seed"]
     preset = preset_of(name, *made, **settings.get("figures", {}))
-    text = yaml.safe_dump(preset)
+    text = as_yaml(preset)
     file = out.parent / f"preset-{hashlib.sha256(text.encode()).hexdigest()[:8]}.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)

@@ -8,9 +8,8 @@ import time
 from contextlib import redirect_stderr
 from pathlib import Path
 
-import yaml
 from commands import gud
-from presets import tiny_preset
+from presets import as_yaml, tiny_preset
 
 from gud.config.jobs import get_evaluation
 from gud.config.preset import load_preset
@@ -42,7 +41,7 @@ class Run:
         preset = tiny_preset()
         training = {"steps": steps, "checkpoint_every": 5, "log_every": 2}
         preset["defaults"]["training"] |= training
-        self.file.write_text(yaml.safe_dump(preset))
+        self.file.write_text(as_yaml(preset))
         self.preset = load_preset(self.file)
 
     def asked(self) -> list[str]:

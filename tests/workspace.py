@@ -5,8 +5,7 @@ import shutil
 import subprocess
 import sys
 
-import yaml
-from presets import ROOT
+from presets import ROOT, as_yaml
 
 
 class Workspace:
@@ -21,7 +20,7 @@ class Workspace:
         self.presets.mkdir(exist_ok=True)
 
     def write(self, preset, name="tiny"):
-        (self.presets / f"{name}.yaml").write_text(yaml.safe_dump(preset))
+        (self.presets / f"{name}.yaml").write_text(as_yaml(preset))
 
     def command(self, *arguments, preset=None):
         named = self.preset if preset is None else preset

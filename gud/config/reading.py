@@ -35,25 +35,10 @@ class _Refused(ValueError):
     """What is wrong with a file, without its name."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Composes nodes, whose scalars have the tags of YAML 1.2's core schema."""
+class _Loader(yaml.CSafeLoader):
+    """Composes nodes by libyaml; their scalars have the tags of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.depth = self.count = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        self.depth += 1
-        self.count += 1
-        event = self.peek_event()
-        _bound(self.depth, self.count, _line(event))
-        if tag := getattr(event, "tag", None):
-            raise _Refused(f"has the tag {tag} in line {_line(event)}; presets take none")
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
 
 
 for _tag, _pattern, _first in (
@@ -80,8 +65,9 @@ def read_yaml(path: Path, kind: str = "preset") -> dict[str, Any]:
             content = file.read(LONGEST + 1)
         if len(content) > LONGEST:
             raise _Refused(f"has more than {LONGEST} bytes, which no preset needs")
-        loader = _Loader(content.decode("utf-8-sig"))
-        node = loader.get_single_node()
+        text = content.decode("utf-8-sig")
+        _refuse_unbounded(text)
+        node = yaml.compose(text, _Loader)
         if not isinstance(node, yaml.MappingNode):
             raise _Refused(f"must be a mapping of settings, not {_KINDS[type(node)]}")
         return _Reader().value(node, ())
@@ -93,12 +79,27 @@ def read_yaml(path: Path, kind: str = "preset") -> dict[str, Any]:
         ) from None
     except yaml.MarkedYAMLError as error:
         what, mark = error.problem or error.context, error.problem_mark or error.context_mark
-        where = f" in line {mark.line + 1}" if mark else ""
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise InputError(f"{kind} {path} is not YAML: {what}{where}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{kind} {path} is not YAML: {' '.join(str(error).split())}") from None
     except _Refused as error:
         raise InputError(f"{kind} {path} {error}") from None
+
+
+def _refuse_unbounded(text: str) -> None:
+    """What nests or goes on without end, told by its events, before nodes are made of them."""
+    depth = count = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        count += 1
+        _bound(depth + 1, count, _line(event))
+        if tag := getattr(event, "tag", None):
+            raise _Refused(f"has the tag {tag} in line {_line(event)}; presets take none")
+        depth += isinstance(event, yaml.CollectionStartEvent)
 
 
 class _Reader:
@@ -165,7 +166,7 @@ def _number(kind: type[int] | type[float], text: str, where: str) -> int | float
 
 def _printable(text: str, where: str) -> str:
     for character in text:
-        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
+        if unicodedata.category(character) == "Cc" and character not in "\n\t":
             raise _Refused(
                 f"holds the character U+{ord(character):04X}, not to be printed, at {where}"
             )

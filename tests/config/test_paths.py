@@ -4,8 +4,7 @@ import json
 import re
 
 import pytest
-import yaml
-from presets import ROOT, tiny_preset
+from presets import ROOT, as_yaml, tiny_preset
 
 from gud.audit.checks import kind_of
 from gud.config import inputs, paths, triggers
@@ -27,7 +26,7 @@ def changed(tmp_path):
         preset = tiny_preset()
         change(preset)
         file = tmp_path / "changed.yaml"
-        file.write_text(yaml.safe_dump(preset))
+        file.write_text(as_yaml(preset))
         return load_preset(file)
 
     return load

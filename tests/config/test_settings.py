@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 import yaml
+from presets import as_yaml
 
 from gud.config.preset import load_preset, merge
 from gud.config.sections.bases import basis_name, basis_of
@@ -24,7 +25,7 @@ def changed(tmp_path, *keys, value):
         section = section[key]
     section[keys[-1]] = value
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(preset))
+    path.write_text(as_yaml(preset))
     return path
 
 
@@ -105,11 +106,11 @@ def test_a_preset_says_only_what_differs_from_the_one_that_it_extends():
 
 def test_a_preset_keeps_of_sections_that_it_extends_what_it_names(tmp_path):
     base, kept = yaml.safe_load((CONFIG / "study.yaml").read_text()), ["columns_b0"]
-    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
+    (tmp_path / "base.yaml").write_text(as_yaml(base))
     keeps = {"experiments": kept, "figures": [], "data": ["tissue16"], "titles": ["tissue16"]}
     mine = {"extends": "base", "keeps": keeps, "quick": []}
     mine["figures"] = {"columns": {"experiments": kept}}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    (tmp_path / "mine.yaml").write_text(as_yaml(mine))
     preset = load_preset(tmp_path / "mine.yaml")
     assert {experiment.group for experiment in preset.experiments.values()} == set(kept)
     assert list(preset.data) == ["tissue16"] and list(preset.figures.named()) == ["columns"]
@@ -132,7 +133,7 @@ def test_a_preset_keeps_of_sections_that_it_extends_what_it_names(tmp_path):
 def test_what_a_preset_keeps_must_be_there_by_section(tmp_path, keeps, words):
     (tmp_path / "study.yaml").write_text((CONFIG / "study.yaml").read_text())
     mine = {"extends": "study", "keeps": keeps}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    (tmp_path / "mine.yaml").write_text(as_yaml(mine))
     with pytest.raises(InputError, match=words):
         load_preset(tmp_path / "mine.yaml")
 
@@ -149,7 +150,7 @@ def test_what_a_preset_keeps_must_be_there_by_section(tmp_path, keeps, words):
 )
 def test_a_preset_that_extends_nothing_or_itself_is_refused(tmp_path, files, words):
     for name in ("a", "b"):
-        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"extends": files.get(name, name)}))
+        (tmp_path / f"{name}.yaml").write_text(as_yaml({"extends": files.get(name, name)}))
     if "b" not in files:
         (tmp_path / "b.yaml").write_text("seed: 0")
     with pytest.raises(InputError, match=words):
@@ -173,7 +174,7 @@ def test_sequential_schedules_go_with_any_wavelet(tmp_path, schedule):
     raw["figures"] = {"wavelets": raw["figures"]["wavelets"]}
     raw["quick"] = []
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(raw))
+    path.write_text(as_yaml(raw))
     read = load_preset(path).experiments[experiment]
     assert read.basis.model_dump() == basis
     assert basis_name(read.basis) == "sym4-2"

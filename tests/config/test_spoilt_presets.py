@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from presets import as_yaml
 from spoilt_keys import DELETE, ONE_KEY, SEVERAL_KEYS
 
 from gud.config.preset import load_preset
@@ -34,7 +35,7 @@ def spoilt(tmp_path, changes, preset="demo.yaml"):
         else:
             section[int(last) if isinstance(section, list) else last] = value
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(raw))
+    path.write_text(as_yaml(raw))
     return path
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from presets import ROOT, tiny_preset
+from presets import ROOT, as_yaml, tiny_preset
 
 FIGURE = '''
 """How many images there are of each split."""
@@ -82,7 +82,7 @@ def workspace(tmp_path):
         "scans": {"experiments": ["a_scan_isotropic"]},
     }
     (tmp_path / "config").mkdir()
-    (tmp_path / "config/tiny.yaml").write_text(yaml.safe_dump(preset))
+    (tmp_path / "config/tiny.yaml").write_text(as_yaml(preset))
     return tmp_path
 
 
@@ -120,7 +120,7 @@ def test_what_the_file_claims_refuses_a_preset(workspace):
         (3, "figures.splits.bars = 3 is not allowed"),
     ):
         preset["figures"]["splits"]["bars"] = bars
-        file.write_text(yaml.safe_dump(preset))
+        file.write_text(as_yaml(preset))
         done = subprocess.run(
             [sys.executable, "-m", "gud", "watch", "config/tiny.yaml"],
             capture_output=True,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from figure_tables import drawn, row, texts
+from presets import as_yaml
 
 from gud.config.preset import load_preset
 from gud.errors import InputError
@@ -61,6 +62,6 @@ def test_a_comparison_of_more_than_processes_is_refused(change, message, tmp_pat
     preset = yaml.safe_load((ROOT / "config" / "demo_psld.yaml").read_text())
     preset["experiments"]["cld"] |= change
     spoilt = tmp_path / "spoilt.yaml"
-    spoilt.write_text(yaml.safe_dump(preset))
+    spoilt.write_text(as_yaml(preset))
     with pytest.raises(InputError, match=message):
         load_preset(spoilt)

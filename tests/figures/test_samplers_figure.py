@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from figure_tables import drawn, row, section, texts
+from presets import as_yaml
 from table_artefacts import quality
 
 from gud.config.preset import load_preset
@@ -88,6 +89,6 @@ def test_what_cannot_be_drawn_is_refused(change, message, tmp_path):
     preset = yaml.safe_load((ROOT / "config" / "demo_psld.yaml").read_text())
     preset["figures"]["samplers"] |= change
     spoilt = tmp_path / "spoilt.yaml"
-    spoilt.write_text(yaml.safe_dump(preset))
+    spoilt.write_text(as_yaml(preset))
     with pytest.raises(InputError, match=message):
         load_preset(spoilt)

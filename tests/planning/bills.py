@@ -2,8 +2,7 @@
 
 from types import MappingProxyType
 
-import yaml
-from presets import tiny_preset
+from presets import as_yaml, tiny_preset
 
 from gud.planning import bill
 from gud.planning.rates import Rates
@@ -16,7 +15,7 @@ RATES = Rates(train=0.5, step=0.25, forward=2.0, backward=3.0)
 def write(path, change=lambda preset: None):
     preset = tiny_preset()
     change(preset)
-    path.write_text(yaml.safe_dump(preset))
+    path.write_text(as_yaml(preset))
     return path
 
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from commands import gud
-from presets import tiny_preset
+from presets import as_yaml, tiny_preset
 
 from gud.config.preset import load_preset
 from gud.networks.cost import Cost
@@ -32,7 +31,7 @@ def preset(tmp_path):
         preset["compute"]["train_gpu"] = train_gpu
         preset["defaults"]["training"]["micro_batch"] = micro_batch
         path = tmp_path / "tiny.yaml"
-        path.write_text(yaml.safe_dump(preset))
+        path.write_text(as_yaml(preset))
         return load_preset(path)
 
     return load
@@ -70,7 +69,7 @@ def test_the_large_network_of_the_paper_fits_40_gigabytes_and_its_batch_not_80()
 @pytest.mark.slow
 def test_the_bill_says_which_batches_fit(tmp_path, capsys):
     path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(tiny_preset()))
+    path.write_text(as_yaml(tiny_preset()))
     assert gud("bill", path, "--teraflops", "1", "--gpu-gb", "0.001") == 0
     said = capsys.readouterr().out
     assert "a GPU of 0.001 GB: up to 85% for weights and activations in float32" in said

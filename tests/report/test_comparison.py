@@ -7,6 +7,7 @@ import pytest
 import yaml
 from commands import gud
 from finished_results import results
+from presets import as_yaml
 
 from gud.errors import InputError
 from gud.provenance import read_record, record_path, write_record
@@ -28,7 +29,7 @@ def published(tmp_path):
         row | {"quantity": "elsewhere", "experiment": "other", "point": None, "value": None},
     ]
     path = tmp_path / "published.yaml"
-    path.write_text(yaml.safe_dump({"measures": MEASURES, "quantities": rows}))
+    path.write_text(as_yaml({"measures": MEASURES, "quantities": rows}))
     return path
 
 
@@ -72,7 +73,7 @@ def test_data_of_another_size_are_not_the_papers(published, tmp_path):
     table = results(tmp_path / "small", data=CIFAR10 | {"size": 16})
     raw = yaml.safe_load(published.read_text())
     raw["quantities"][0]["settings"] = {"source": "cifar10", "size": 32}
-    published.write_text(yaml.safe_dump(raw))
+    published.write_text(as_yaml(raw))
     assert rows_of(published, table).loc["lowest", "paper_data_bits_per_dim"] != 2.2
 
 
@@ -191,7 +192,7 @@ def test_rows_of_another_measure_are_data_and_a_distance_of_other_features_is_no
         row | {"quantity": "of the SDE", "where": {"sampler": "ancestral"}},
         row | {"quantity": "of nobody", "experiment": None},
     ]
-    published.write_text(yaml.safe_dump(raw))
+    published.write_text(as_yaml(raw))
     table = results(tmp_path / "demo")
     points = sorted((tmp_path / "demo/scan/nll").glob("*.npz")) if also_likelihoods else []
     quality = with_quality(table, 3.25, metric)
@@ -214,6 +215,6 @@ def test_rows_of_another_measure_are_data_and_a_distance_of_other_features_is_no
 def test_a_row_of_no_measure_is_refused(published):
     raw = yaml.safe_load(published.read_text())
     raw["quantities"][0]["measure"] = "psnr"
-    published.write_text(yaml.safe_dump(raw))
+    published.write_text(as_yaml(raw))
     with pytest.raises(InputError, match="psnr, which must be one of bits_per_dim, fid"):
         load_published(published)

@@ -10,9 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from cluster import Cluster
-from presets import ROOT, tiny_preset
+from presets import ROOT, as_yaml, tiny_preset
 
 from gud.config.preset import Preset, load_preset
 
@@ -48,7 +47,7 @@ class Pipeline:
         self.site: dict[str, str] = {}
         (folder / "config").mkdir(parents=True)
         for name, preset in presets.items():
-            (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(preset))
+            (folder / f"config/{name}.yaml").write_text(as_yaml(preset))
 
     def preset(self, name: str) -> Preset:
         return load_preset(self.folder / f"config/{name}.yaml")

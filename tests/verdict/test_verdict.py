@@ -9,7 +9,7 @@ import pytest
 import yaml
 from commands import gud, write_preset
 from known_effects import IMAGES, found, likelihood, scans, table
-from presets import ROOT
+from presets import ROOT, as_yaml
 
 from gud.config.jobs import trained
 from gud.config.preset import load_preset
@@ -52,7 +52,7 @@ def test_a_wrong_claim_is_refused_in_one_sentence(tmp_path, change, said):
     raw = yaml.safe_load(CLAIMS.read_text())
     claim = raw["claims"]["prior_nll"] | change
     raw["claims"] = {"prior_nll": {key: value for key, value in claim.items() if value is not None}}
-    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(raw))
+    (tmp_path / "claims.yaml").write_text(as_yaml(raw))
     with pytest.raises(InputError, match=said) as error:
         load_claims(tmp_path / "claims.yaml")
     assert "\n" not in str(error.value)
