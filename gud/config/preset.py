@@ -102,6 +102,8 @@ def load_preset(path: str | Path) -> Preset:
 def read_extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
     """What a preset's file says, over what it `keeps` of the preset beside it that it `extends`.
 
+    What stands in for the paper's own, each file says itself: it may no longer be true.
+
     Args:
         extending: files that extend this one.
     """
@@ -116,6 +118,7 @@ def read_extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any
     if file in (*extending, path):
         raise InputError(f"{path}: extends {base}, which extends it in turn")
     extended = read_extended(file, (*extending, path))
+    extended.pop("stand_in", None)
     return merge(extended | _kept(extended, keeps, path), raw)
 
 

@@ -104,11 +104,21 @@ def test_a_preset_says_only_what_differs_from_the_one_that_it_extends():
     assert {one.images for one in finer} == {512}, "merged with the defaults"
 
 
+def test_what_stands_in_is_said_by_each_preset_and_never_inherited(tmp_path):
+    (tmp_path / "base.yaml").write_text((CONFIG / "demo.yaml").read_text())
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: base\n")
+    with pytest.raises(InputError, match="mine.yaml: stand_in is missing"):
+        load_preset(mine)
+    mine.write_text("extends: base\nstand_in: mine\n")
+    assert load_preset(mine).stand_in == "mine"
+
+
 def test_a_preset_keeps_of_sections_that_it_extends_what_it_names(tmp_path):
     base, kept = yaml.safe_load((CONFIG / "study.yaml").read_text()), ["columns_b0"]
     (tmp_path / "base.yaml").write_text(as_yaml(base))
     keeps = {"experiments": kept, "figures": [], "data": ["tissue16"], "titles": ["tissue16"]}
-    mine = {"extends": "base", "keeps": keeps, "quick": []}
+    mine = {"extends": "base", "stand_in": "", "keeps": keeps, "quick": []}
     mine["figures"] = {"columns": {"experiments": kept}}
     (tmp_path / "mine.yaml").write_text(as_yaml(mine))
     preset = load_preset(tmp_path / "mine.yaml")
