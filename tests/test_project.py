@@ -112,3 +112,19 @@ def test_in_several_processes_tests_of_one_file_or_costly_fixture_stay_together(
     if not hasattr(request.config, "workerinput"):
         pytest.skip("the tests run in one process")
     assert request.node.nodeid.endswith("@test_project")
+
+
+def test_shapes_are_checked_in_every_module_that_states_them():
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]
+    packages = re.search(r"--jaxtyping-packages=(\S+)", options["ini_options"]["addopts"])[1]
+    stating = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "gud").rglob("*.py")
+        if "from jaxtyping import" in path.read_text()
+    }
+    *checked, checker = packages.split(",")
+    assert checker == "beartype.beartype"
+    for module in stating:
+        assert any(f"{module}.".startswith(f"{package}.") for package in checked), module
+    for package in checked:
+        assert any(f"{module}.".startswith(f"{package}.") for module in stating), package
