@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -36,8 +37,13 @@ def count(network: torch.nn.Module, channels: int, size: int, components: int) -
     Args:
         network: takes images (batch, channels, size, size) and gamma (batch, components).
     """
-    weights = list(network.parameters())
-    known = {t.untyped_storage()._cdata for t in (*weights, *network.buffers())}
+    fake = FakeTensorMode()
+    held: dict[str, Tensor] = {
+        name: fake.from_tensor(tensor)
+        for name, tensor in (*network.named_parameters(), *network.named_buffers())
+    }
+    weights = [held[name] for name, _ in network.named_parameters()]
+    known = {tensor.untyped_storage()._cdata for tensor in held.values()}
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -45,10 +51,10 @@ def count(network: torch.nn.Module, channels: int, size: int, components: int) -
         kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    with FakeTensorMode(allow_non_fake_inputs=True), FlopCounterMode(display=False) as counter:
+    with fake, FlopCounterMode(display=False) as counter:
         images = torch.zeros(1, channels, size, size, requires_grad=True)
         with saved_tensors_hooks(keep, lambda tensor: tensor):
-            out = network(images, torch.zeros(1, components))
+            out = functional_call(network, held, (images, torch.zeros(1, components)))
         forward = counter.get_total_flops()
         out.backward(torch.ones_like(out), retain_graph=True, inputs=[images])
         to_image = counter.get_total_flops()

@@ -18,6 +18,9 @@ from gud.planning.memory import together
 
 T = TypeVar("T")
 
+_counted: dict[str, Cost] = {}
+"""What has been counted, by `_network`: counting takes seconds."""
+
 
 def stand_in_statistics(basis: BasisSettings, size: int) -> Statistics:
     """Statistics of no data: enough to build a model and its schedules for images of a size."""
@@ -38,8 +41,17 @@ def stand_in_representation(experiment: Experiment, size: int) -> Representation
 
 def network_cost(experiment: Experiment, size: int) -> Cost:
     """The cost of the network of an experiment for one image of a size."""
-    model = Model(experiment.model(), stand_in_statistics(experiment.basis, size))
-    return count(model.network, model.channels, size, model.state_shape[-1])
+    alike = _network(experiment, size)
+    if alike not in _counted:
+        model = Model(experiment.model(), stand_in_statistics(experiment.basis, size))
+        _counted[alike] = count(model.network, model.channels, size, model.state_shape[-1])
+    return _counted[alike]
+
+
+def _network(experiment: Experiment, size: int) -> str:
+    """What tells a network from those that cost the same."""
+    seen = experiment.process, experiment.preconditioning, experiment.basis.components(size)
+    return repr((experiment.network, size, *seen))
 
 
 def by_network(preset: Preset, told: Callable[[Experiment, int], T]) -> dict[str, T]:
@@ -48,10 +60,8 @@ def by_network(preset: Preset, told: Callable[[Experiment, int], T]) -> dict[str
     found = {}
     for name, experiment in preset.experiments.items():
         size = preset.data[experiment.data].image_size
-        seen = experiment.process, experiment.preconditioning, experiment.basis.components(size)
-        alike = experiment.network, size, *seen
         batches = together(preset, experiment), bool(experiment.nll.grids)
-        key = repr((*alike, *batches, experiment.training.precision))
+        key = repr((_network(experiment, size), *batches, experiment.training.precision))
         if key not in known:
             known[key] = told(experiment, size)
         found[name] = known[key]

@@ -15,8 +15,9 @@ from gud.diffusion.schedules.sequential import column_schedule
 from gud.diffusion.solvers import odeint_along
 from gud.diffusion.strips import generate_strips
 from gud.evaluate.applications.extend import window_of
+from gud.model import Model
 from gud.networks.cost import count
-from gud.planning.costs import by_network, network_cost
+from gud.planning.costs import by_network, network_cost, stand_in_statistics
 from gud.planning.rates import measure, stated
 from gud.planning.workload import LEAST_EVALUATIONS, solver_evaluations
 from gud.randomness import ImageStreams
@@ -59,6 +60,23 @@ def test_operations_weights_and_activations_are_those_counted_by_hand():
     rates = stated(cost, 1e-6)
     assert rates.forward == pytest.approx(cost.forward / 1e6)
     assert rates.train == pytest.approx(cost.train / 1e6)
+
+
+def test_the_activations_of_a_network_are_what_it_keeps_for_a_backward_pass(tmp_path):
+    """And none of its weights, among which are those of dense layers."""
+    experiment = load_preset(write(tmp_path / "tiny.yaml")).experiments[NAME]
+    network = Model(experiment.model(), stand_in_statistics(experiment.basis, 8)).network
+    weights = {tensor.untyped_storage().data_ptr() for tensor in network.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(torch.zeros(1, 3, 8, 8, requires_grad=True), torch.zeros(1, 64))
+    held = sum(storage.nbytes() for place, storage in kept.items() if place not in weights)
+    assert count(network, 3, 8, 64).activations == held
 
 
 def test_rates_give_hours_in_closed_form(tmp_path, costs):
