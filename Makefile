@@ -16,8 +16,8 @@ export PYTHONUNBUFFERED := 1
 
 PRESET := demo
 TARGET := all
-# Tests run in a process for each core, one thread each.
-PYTEST := OMP_NUM_THREADS=1 pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+# Tests run in a process for each core, one thread each; the long ones in one more, since some wait.
+PYTEST := OMP_NUM_THREADS=1 pytest --maxprocesses 4 --dist loadgroup --numprocesses
 # Without checks of the shapes and dtypes of all that functions take and return.
 UNCHECKED := --jaxtyping-packages=
 
@@ -58,11 +58,11 @@ reproduce: $(VENV)/installed
 	gud compare results/$(PRESET) again/results/$(PRESET) $(if $(filter-out all,$(TARGET)),--part)
 
 quick: $(VENV)/installed
-	$(PYTEST) -m "not slow and not cluster" $(UNCHECKED)
+	$(PYTEST) auto -m "not slow and not cluster" $(UNCHECKED)
 
 test: check
-	$(PYTEST) -m "not slow and not cluster"
-	$(PYTEST) -m "slow or cluster" $(UNCHECKED)
+	$(PYTEST) auto -m "not slow and not cluster"
+	$(PYTEST) $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -m "slow or cluster" $(UNCHECKED)
 
 test-slurm: $(VENV)/installed
 	pytest tests/slurm
