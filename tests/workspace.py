@@ -33,7 +33,7 @@ class Workspace:
 
     def run(self, *arguments, preset=None, succeeds=True):
         done = subprocess.run(
-            self.command(*arguments, preset=preset), capture_output=True, text=True, timeout=1500
+            self.command(*arguments, preset=preset), capture_output=True, text=True, timeout=1700
         )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) == succeeds, output
