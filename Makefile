@@ -18,7 +18,7 @@ PRESET := demo
 TARGET := all
 # Tests run in a process for each core, one thread each; the long ones in one more, since some wait.
 PYTEST := OMP_NUM_THREADS=1 pytest --maxprocesses 4 --dist loadgroup --numprocesses
-# Without checks of the shapes and dtypes of all that functions take and return.
+# Without checks of the shapes and dtypes of the arrays that functions take and return.
 UNCHECKED := --jaxtyping-packages=
 
 .PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm check docs clean

@@ -211,3 +211,16 @@ def test_what_the_demo_says_of_its_evaluation_is_what_it_does():
         f"{sampling.steps} steps of an exponential integrator of the SDE",
     )
     assert all(words in preset.stand_in for words in said)
+
+
+def test_what_presets_that_extend_others_say_of_their_evaluation_is_what_they_do():
+    again, study, fast = (
+        load_preset(CONFIG / f"{n}.yaml") for n in ("study_again", "study", "paper_fast")
+    )
+    assert again.stand_in == study.stand_in
+    for experiment in fast.experiments.values():
+        likelihood, sampling = experiment.nll.settings, experiment.quality.sampling
+        assert (likelihood.method, likelihood.probes) == ("adams", 1)
+        assert (sampling.method, sampling.steps) == ("exponential_sde2", 50)
+    assert "Adams method and one probe" in fast.stand_in
+    assert "50 steps of an exponential integrator of the SDE" in fast.stand_in
