@@ -102,7 +102,7 @@ def load_preset(path: str | Path) -> Preset:
 def read_extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
     """What a preset's file says, over what it `keeps` of the preset beside it that it `extends`.
 
-    What stands in for the paper's own, each file says itself: it may no longer be true.
+    What stands in for the paper's own, each file says itself: another's may not be true of it.
 
     Args:
         extending: files that extend this one.
@@ -118,8 +118,13 @@ def read_extended(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any
     if file in (*extending, path):
         raise InputError(f"{path}: extends {base}, which extends it in turn")
     extended = read_extended(file, (*extending, path))
-    extended.pop("stand_in", None)
-    return merge(extended | _kept(extended, keeps, path), raw)
+    extended = extended | _kept(extended, keeps, path)
+    if "stand_in" not in raw:
+        raise InputError(
+            f"{path}: stand_in is missing; that of {base} is not inherited, as it may not be true "
+            "of other settings"
+        )
+    return merge(extended, raw)
 
 
 def _kept(extended: dict[str, Any], keeps: Any, path: Path) -> dict[str, Any]:

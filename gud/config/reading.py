@@ -79,12 +79,20 @@ def read_yaml(path: Path, kind: str = "preset") -> dict[str, Any]:
         ) from None
     except yaml.MarkedYAMLError as error:
         what, mark = error.problem or error.context, error.problem_mark or error.context_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        where = _place(text, mark) if mark else ""
         raise InputError(f"{kind} {path} is not YAML: {what}{where}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{kind} {path} is not YAML: {' '.join(str(error).split())}") from None
     except _Refused as error:
         raise InputError(f"{kind} {path} {error}") from None
+
+
+def _place(text: str, mark: yaml.Mark) -> str:
+    """Where in a text something is wrong, with the character there."""
+    there = text.splitlines()[mark.line : mark.line + 1]
+    character = "".join(there)[mark.column : mark.column + 1]
+    at = f" at {character!a}" if character else ""
+    return f"{at} in line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _refuse_unbounded(text: str) -> None:
