@@ -73,7 +73,7 @@ def test_the_shipped_presets_read_as_by_any_reader_of_yaml(name):
         ("a: !!python/object/apply:os.system [id]", ["tag", "os.system", "line 1"]),
         ("a: !!set {b, c}", ["tag", "set"]),
         ("a: 1\n---\nb: 1", ["another document", "line 2"]),
-        ("a: *b", ["undefined alias", "b"]),
+        ("a: *b", ["undefined alias", "'*' in line 1, column 4"]),
         ("a: [1", ["not YAML", "line"]),
         ("a: 'x", ["not YAML"]),
         ("a: @x", ["not YAML", "'@' in line 1, column 4"]),
