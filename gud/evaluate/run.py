@@ -28,7 +28,6 @@ from gud.devices import resolve_device
 from gud.errors import InputError
 from gud.evaluate.likelihood import likelihood_of_batches
 from gud.evaluate.receipts import write_receipt
-from gud.evaluate.requests.run import run_request
 from gud.evaluate.samples import samples_of_batches
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load
@@ -97,6 +96,8 @@ def main(
     where = resolve_device(device)
     loaded = load(model, where)
     if evaluation.requested and data is not None:
+        from gud.evaluate.requests.run import run_request
+
         run_request(evaluation, loaded, model, data, out)
         return
     evaluate = evaluator(evaluation, loaded, data)

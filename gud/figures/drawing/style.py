@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -35,6 +34,7 @@ OKABE_ITO = (GREY, BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", 
 """For several curves."""
 
 STYLE: dict[str, Any] = {
+    "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "sans-serif"],
     "font.size": 7.5,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7.5,
@@ -49,6 +49,10 @@ STYLE: dict[str, Any] = {
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
+    "xtick.minor.size": 2,
+    "ytick.minor.size": 2,
+    "patch.edgecolor": "white",
+    "patch.force_edgecolor": True,
     "lines.linewidth": 1.1,
     "lines.markersize": 4,
     "savefig.dpi": 300,
@@ -59,7 +63,7 @@ STYLE: dict[str, Any] = {
 @contextmanager
 def style() -> Iterator[None]:
     """The settings under which figures are drawn and written, whatever the user's matplotlibrc."""
-    with matplotlib.style.context(["default", seaborn.axes_style("ticks"), STYLE]):
+    with matplotlib.style.context(["default", "seaborn-v0_8-ticks", STYLE]):
         yield
 
 
