@@ -17,7 +17,8 @@ export PYTHONUNBUFFERED := 1
 PRESET := demo
 TARGET := all
 # Tests run in a process for each core, one thread each; the long ones in one more, since some wait.
-PYTEST := OMP_NUM_THREADS=1 pytest --maxprocesses 4 --dist loadgroup --numprocesses
+# They start hundreds of processes, for which what is compiled is kept, whatever the user's setting.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 pytest --maxprocesses 4 --dist loadgroup --numprocesses
 # Without checks of the shapes and dtypes of the arrays that functions take and return.
 UNCHECKED := --jaxtyping-packages=
 
@@ -77,11 +78,14 @@ check: $(VENV)/installed
 docs: $(VENV)/installed
 	python docs/api.py docs/api
 
-# The constraints pin every version; torch comes as the build that the machine's index offers.
+# The constraints pin every version; torch comes as the build that the machine's index offers. All
+# cores compile what pip would compile with one; templates among it are not Python, and are left.
+PIP := pip install --quiet --no-compile --constraint constraints.txt
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	pip install --quiet --constraint constraints.txt torch
-	pip install --quiet --constraint constraints.txt --editable '.[workflow,dev,docs,tensorboard]'
+	$(PIP) torch
+	$(PIP) --editable '.[workflow,dev,docs,tensorboard]'
+	-python -m compileall -qq --workers 0 $(VENV)
 	touch $@
 
 clean:

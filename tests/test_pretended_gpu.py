@@ -34,7 +34,7 @@ RANGES = {
     "columns": {"b": [0.3, 0.5]},
     "wavelet_columns": {"a": [0.3, 0.5], "b": [0.3, 0.5]},
 }
-ADAPTIVE = {"rtol": 1e-2, "atol": 1e-2, "precision": "float32"}
+ADAPTIVE = {"rtol": 0.1, "atol": 0.1, "precision": "float32"}
 LIKELIHOOD = ADAPTIVE | {
     "probes": 2,
     "method": "rk4",
@@ -119,19 +119,19 @@ def test_an_evaluation_of_the_likelihood_asks_only_whether_it_is_finite(case, im
     def bits(model, steps):
         return image_bits(model, middle(model), images[:2], **LIKELIHOOD | {"steps": steps})
 
-    expected, evaluations = bits(model_of(case, images, CPU), 2)
+    expected, evaluations = bits(model_of(case, images, CPU), 1)
     with pretending() as gpu:
         model, copies = model_of(case, images, GPU), []
-        for steps in (2, 3):
+        for steps in (1, 2):
             gpu.copies.clear()
             found, _ = bits(model, steps)
             copies.append(dict(gpu.copies))
-            if steps == 2:
+            if steps == 1:
                 assert torch.equal(found, expected)
     for way in ("to device", "to device, no waiting"):
         assert copies[1][way] == copies[0][way]
     # A step more in every interval is four evaluations.
-    assert copies[1]["to host"] - copies[0]["to host"] == evaluations // 8 * 4
+    assert copies[1]["to host"] - copies[0]["to host"] == evaluations // 4 * 4
 
 
 @pytest.mark.slow

@@ -148,7 +148,7 @@ class Columns:
         changes = dict(image_size=cls.size, in_channels=1, out_channels=1, attention=())
         changes |= dict(labels=Pixel(cls.size).labels, gamma_attention=(8, 4), mixer_layers=1)
         network = small(CrossAttention, **changes, tokens_width=16).train()
-        steps, rate, generator = 200, 3e-3, torch.Generator().manual_seed(1)
+        steps, rate, generator = 100, 3e-3, torch.Generator().manual_seed(1)
         optimizer = torch.optim.Adam(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
         for _ in range(steps):

@@ -37,7 +37,7 @@ PSLD = {
 }
 
 
-@pytest.mark.parametrize(("process", "kills"), [("ou", 10), (PSLD, 3)], ids=["ou", "psld"])
+@pytest.mark.parametrize(("process", "kills"), [("ou", 6), (PSLD, 3)], ids=["ou", "psld"])
 def test_a_run_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
     files, uninterrupted, tmp_path, process, kills
 ):
