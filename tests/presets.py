@@ -41,7 +41,7 @@ def whole_preset():
         },
     }
     experiments["free_path"]["nll"]["settings"] = experiments["ordering_scan"]["nll"]["settings"]
-    experiments["wavelets"]["nll"]["settings"] |= {"images": 2, "steps": 16}
+    experiments["wavelets"]["nll"]["settings"] |= {"images": 2, "steps": 18}
     experiments["free_path"]["search"] |= {"steps": 2, "batch_size": 2, "images": 2, "times": 2}
     figures["figure4"] |= {"image": 0, "times": 3}
     few = {"batch_size": 2, "steps": 2, "images": 2}
