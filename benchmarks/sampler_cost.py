@@ -59,7 +59,7 @@ from gud.provenance import atomic, write_record
 BASELINE = "euler_maruyama/uniform/1000/noised"
 SAMPLERS = [
     f"{method}/active/{steps}/clean"
-    for method in ("exponential_ode3", "exponential_sde2")
+    for method in ("exponential_ode3", "exponential_sde2", "exponential_mixed2")
     for steps in (10, 25, 50)
 ]
 POINTS = [

@@ -41,7 +41,8 @@ def whole_preset():
         },
     }
     experiments["free_path"]["nll"]["settings"] = experiments["ordering_scan"]["nll"]["settings"]
-    experiments["wavelets"]["nll"]["settings"] |= {"images": 2, "steps": 18}
+    experiments["wavelets"]["nll"]["grids"] = [{"a": [0.3, 0.4], "b": [0.3]}]
+    experiments["wavelets"]["nll"]["settings"] |= {"steps": 20}
     experiments["free_path"]["search"] |= {"steps": 2, "batch_size": 2, "images": 2, "times": 2}
     figures["figure4"] |= {"image": 0, "times": 3}
     few = {"batch_size": 2, "steps": 2, "images": 2}

@@ -34,6 +34,7 @@ SamplerName = Literal[
     "exponential_sde1",
     "exponential_sde2",
     "exponential_sde3",
+    "exponential_mixed2",
     "corrected_ode3",
     "sscs",
     "sscs2",

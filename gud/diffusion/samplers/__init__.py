@@ -1,5 +1,7 @@
 """Samplers of the reverse process: the abstract `Sampler`, then one file a method; their grids."""
 
+import math
+
 from gud.diffusion.samplers.ancestral import Ancestral as Ancestral
 from gud.diffusion.samplers.conditional import Inpainting as Inpainting
 from gud.diffusion.samplers.conditional import LogLikelihood as LogLikelihood
@@ -23,13 +25,14 @@ from gud.diffusion.samplers.stepwise import sample_sde as sample_sde
 SAMPLERS: dict[str, Sampler] = {
     "euler_maruyama": EulerMaruyama(),
     "ancestral": Ancestral(),
-    "exponential_ode1": Exponential(order=1, stochastic=False),
-    "exponential_ode2": Exponential(order=2, stochastic=False),
-    "exponential_ode3": Exponential(order=3, stochastic=False),
-    "exponential_sde1": Exponential(order=1, stochastic=True),
-    "exponential_sde2": Exponential(order=2, stochastic=True),
-    "exponential_sde3": Exponential(order=3, stochastic=True),
-    "corrected_ode3": Exponential(order=2, stochastic=False, corrector=3),
+    "exponential_ode1": Exponential(order=1),
+    "exponential_ode2": Exponential(order=2),
+    "exponential_ode3": Exponential(order=3),
+    "exponential_sde1": Exponential(order=1, stochastic_below=math.inf),
+    "exponential_sde2": Exponential(order=2, stochastic_below=math.inf),
+    "exponential_sde3": Exponential(order=3, stochastic_below=math.inf),
+    "exponential_mixed2": Exponential(order=2, stochastic_below=1.2),
+    "corrected_ode3": Exponential(order=2, corrector=3),
     "sscs": SymmetricSplitting(order=1),
     "sscs2": SymmetricSplitting(order=2),
     "ode": FlowODE(),

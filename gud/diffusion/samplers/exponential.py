@@ -14,12 +14,16 @@ its last values: for F constant over a step from theta to theta',
     u' = u - (theta - theta') F,
     u' = rho u - 2 (sin theta - sin theta') / cos theta' F + sqrt(1 - rho^2) noise,
 
-rho = cos theta / cos theta'. The families are those of DEIS (Zhang and Chen 2023), DPM-Solver++ (Lu
-et al. 2022), SEEDS (Gonzalez et al. 2023) and SA-Solver (Xue et al. 2023), for a vector of gamma
-and corrected for the Gaussian part. The polynomial is one in the mean angle, in which a component
-that is at rest is no exception, and no kink of a schedule needs a point of its own: what a
-component does with F counts by the exact increments of its own angle. As F is 0 in pure noise,
-where theta = pi / 2, a schedule that starts a step or so from there knows two values at once.
+rho = cos theta / cos theta'. Each component may follow either, whatever the others do: with the
+exact score both give it the same distribution. By few steps the SDE of a component that is nearly
+noise errs most: a mixed method follows the flow down to an angle, and the SDE below.
+
+The families are those of DEIS (Zhang and Chen 2023), DPM-Solver++ (Lu et al. 2022), SEEDS (Gonzalez
+et al. 2023) and SA-Solver (Xue et al. 2023), for a vector of gamma and corrected for the Gaussian
+part. The polynomial is one in the mean angle, in which a component that is at rest is no exception,
+and no kink of a schedule needs a point of its own: what a component does with F counts by the exact
+increments of its own angle. As F is 0 in pure noise, where theta = pi / 2, a schedule that starts a
+step or so from there knows two values at once.
 
 On a mixture of Gaussians one value of F gives the first order, two the second (of the SDE, the weak
 second), and three a much smaller error of the second, which the start and the kinks leave; two, and
@@ -33,7 +37,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gud.diffusion.processes import Reduced
@@ -52,20 +56,21 @@ Angles = Float[Tensor, "points components"]
 
 @dataclass(frozen=True)
 class Exponential(Projected):
-    """Multistep exponential integrators of the flow or of the SDE.
+    """Multistep exponential integrators of the flow, of the SDE, or of one after the other.
 
     A step that is to add no noise follows the flow, and so keeps the variances of Gaussian data;
     the step to clean data takes F as constant.
 
     Args:
         order: how many values of F the polynomial of a step goes through.
-        stochastic: integrate the SDE.
+        stochastic_below: the angle at the beginning of a step below which a component follows the
+            SDE, and from which on the flow: 0 for the flow alone, infinity for the SDE alone.
         corrector: how many values of F the polynomial goes through by which a step is taken again
             as soon as F is known at its end (PEC mode: F is not evaluated again); 0 for none.
     """
 
     order: int
-    stochastic: bool
+    stochastic_below: float = 0.0
     corrector: int = 0
 
     def move(
@@ -82,40 +87,43 @@ class Exponential(Projected):
         if self.corrector and stretch.number:
             z = z + s[0].to(z) * self._correction(stretch.before, known)
 
-        stochastic = self.stochastic and noise is not None
-        rho = cosine[0] / cosine[-1] if stochastic else torch.ones_like(cosine[0])
+        stochastic = theta[0] < (self.stochastic_below if noise else 0.0)
+        rho = torch.where(stochastic, cosine[0] / cosine[-1], 1.0)
         u = (rho / s[0]).to(z) * z
         values = known[: 1 if stretch.clean else self.order]
         for change in changes(stretch, values, stretch.number, stochastic):
             u = u - change
-        if self.stochastic and noise is not None:
+        if noise and self.stochastic_below:
             # 1 - rho^2, without its cancellation.
             fresh = (theta[0] - theta[-1]).sin() * (theta[0] + theta[-1]).sin()
-            u = u + (fresh.sqrt() / cosine[-1]).to(z) * noise(z)
+            u = u + torch.where(stochastic, fresh.sqrt() / cosine[-1], 0.0).to(z) * noise(z)
         kept = max(self.order, self.corrector - 1) if self.corrector else self.order - 1
         return s[-1].to(z) * u, known[:kept]
 
     def _correction(self, before: Stretch, known: Memory) -> Reduced:
         """Of u at the end of a stretch, where the first of the values of F was found."""
         predicted, corrected = known[1:][: self.order], known[: self.corrector]
+        stochastic = before.path(1).angle(before.reverse.variance)[0] < self.stochastic_below
         correction = torch.zeros_like(known[0])
-        for change in changes(before, predicted, before.number, self.stochastic):
+        for change in changes(before, predicted, before.number, stochastic):
             correction = correction + change
-        for change in changes(before, corrected, before.number + 1, self.stochastic):
+        for change in changes(before, corrected, before.number + 1, stochastic):
             correction = correction - change
         return correction
 
 
-def changes(stretch: Stretch, values: Memory, newest: int, stochastic: bool) -> Iterator[Reduced]:
+def changes(
+    stretch: Stretch, values: Memory, newest: int, stochastic: Bool[Tensor, " components"]
+) -> Iterator[Reduced]:
     """The integral of F over a stretch, term by term of Newton's polynomial through its values.
 
     Args:
         values: at times[newest], times[newest - 1], ...; one that is left was in pure noise.
-        stochastic: that of the SDE, not of the flow.
+        stochastic: the components that follow the SDE, not the flow.
     """
     variance = stretch.reverse.variance
     theta = stretch.path(PARTS).angle(variance)
-    measure = 2 * theta.sin() / theta[-1].cos() if stochastic else theta
+    measure = torch.where(stochastic, 2 * theta.sin() / theta[-1].cos(), theta)
     passed = stretch.times[: newest + 1].flip(0)[: len(values)]
     nodes = stretch.reverse.schedule(passed).angle(variance).mean(1)
     nodes = torch.cat([nodes, nodes.new_full((len(values) - len(nodes),), torch.pi / 2)])

@@ -19,6 +19,7 @@ NAMES = {
     ("sscs2", "uniform"): "SSCS of order 2",
     ("exponential_ode3", "active"): "exponential, ODE",
     ("exponential_sde2", "active"): "exponential, SDE",
+    ("exponential_mixed2", "active"): "exponential, ODE then SDE",
     ("corrected_ode3", "active"): "corrected, ODE",
     ("ode", "uniform"): "ODE, adaptive steps",
 }
