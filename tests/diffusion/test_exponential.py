@@ -158,3 +158,52 @@ def test_the_grid_active_passes_over_times_at_which_nothing_moves():
     idle = column_schedule(torch.arange(2), 0.8, -6.0, 4.5)
     times = GRIDS["active"](idle, VARIANCE[:2], 9, 1.0, 0.0)
     assert not ((times > 0.21) & (times < 0.79)).any()
+
+
+MIXED = SAMPLERS["exponential_mixed2"]
+
+
+def brought(sampler, z, schedule=SOFT, steps=12, seed=0, **between):
+    """Where a sampler takes z; the same seed is the same noise for any sampler of so many steps."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise(z):
+        return torch.randn(z.shape, generator=generator, dtype=z.dtype)
+
+    options = Options(steps, GRIDS["active"], noise_free_last_step=False, **between)
+    return sampler(reverse_of(schedule), z, noise, options)[0]
+
+
+def test_a_mixed_method_is_the_flow_above_its_angle_and_the_sde_below():
+    times = torch.linspace(0, 1, 201).double()
+    angle = SOFT(times).angle(VARIANCE)
+    above = float(times[(angle.amin(1) > MIXED.stochastic_below).nonzero()[0]])
+    below = float(times[(angle.amax(1) < MIXED.stochastic_below).nonzero()[-1]])
+    assert 0 < below < above < 1
+    for method, between in (
+        ("exponential_ode2", {"end": above}),
+        ("exponential_sde2", {"start": below}),
+    ):
+        found = brought(MIXED, prior(50), **between)
+        assert torch.equal(found, brought(SAMPLERS[method], prior(50), **between))
+    whole = brought(MIXED, prior(50))
+    for method in ("exponential_ode2", "exponential_sde2"):
+        assert not torch.allclose(whole, brought(SAMPLERS[method], prior(50)))
+
+
+@pytest.mark.parametrize("schedule", [SOFT, COLUMNS], ids=["soft", "columns"])
+def test_by_few_steps_a_mixed_method_draws_a_mixture_better_than_the_sde(schedule):
+    """In second and third moments, whose values are known."""
+    state, count = schedule(torch.zeros(1).double()), 100_000
+    centred = MEANS - CENTRE
+    second = state.alpha**2 * VARIANCE + state.sigma**2
+    third = state.alpha**3 * (WEIGHTS @ (centred**3 + 3 * centred * WITHIN))
+    exact = torch.cat([second, third], 1)
+
+    def errors(sampler):
+        z = brought(sampler, prior(count), schedule, steps=6)[0, 0]
+        return (torch.cat([z**2, z**3], 1) - exact).unflatten(0, (100, -1)).mean(1)
+
+    mixed, sde = errors(MIXED), errors(SAMPLERS["exponential_sde2"])
+    gain = sde.mean(0).norm() - mixed.mean(0).norm()
+    assert gain > 3 * (mixed - sde).std(0).norm() / len(mixed) ** 0.5
