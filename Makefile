@@ -85,7 +85,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch
 	$(PIP) --editable '.[workflow,dev,docs,tensorboard]'
-	python -m compileall -qq --workers 0 -x py312_intrinsics $(VENV)
+	-python -m compileall -qq --workers 0 -x py312_intrinsics $(VENV)
 	touch $@
 
 clean:
