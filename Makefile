@@ -18,7 +18,9 @@ PRESET := demo
 TARGET := all
 # Tests run in a process for each core, one thread each; the long ones in one more, since some wait.
 # They start hundreds of processes, for which what is compiled is kept, whatever the user's setting.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 pytest --maxprocesses 4 --dist loadgroup --numprocesses
+# Their order is that of tests/conftest.py, what takes longest first.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 pytest --maxprocesses 4 --dist loadgroup \
+	--no-loadscope-reorder --numprocesses
 # Without checks of the shapes and dtypes of the arrays that functions take and return.
 UNCHECKED := --jaxtyping-packages=
 

@@ -6,6 +6,7 @@ from training_runs import complete, make_files
 from workspace import Workspace
 
 SHARED = ["cluster", "finished", "uninterrupted"]
+LONG = ["test_presets_in_workflow", "test_distributed", "test_spoilt_inputs", "test_tour"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -21,8 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
-    rank = {name: place for place, name in enumerate(SHARED)}
-    items.sort(key=lambda item: rank.get(group(item), len(SHARED)))
+    rank = {name: place for place, name in enumerate([*SHARED, *LONG])}
+    items.sort(key=lambda item: rank.get(group(item), len(rank)))
 
 
 @pytest.fixture(scope="session")
