@@ -24,7 +24,8 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 pytest --maxprocesses 4 --d
 # Without checks of the shapes and dtypes of the arrays that functions take and return.
 UNCHECKED := --jaxtyping-packages=
 
-.PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm check docs clean
+.PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm docs clean \
+	check check-style check-types check-workflow
 
 demo: $(VENV)/installed
 	snakemake --cores all demo
@@ -71,9 +72,16 @@ test-slurm: $(VENV)/installed
 	pytest tests/slurm
 
 check: $(VENV)/installed
+	$(MAKE) --no-print-directory --jobs --output-sync check-style check-types check-workflow
+
+check-style:
 	ruff format --check .
 	ruff check .
+
+check-types:
 	mypy
+
+check-workflow:
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
@@ -81,13 +89,14 @@ docs: $(VENV)/installed
 	python docs/api.py docs/api
 
 # The constraints pin every version; torch comes as the build that the machine's index offers. All
-# cores compile what pip would compile with one, but for what of torch is for later Pythons.
+# cores compile what pip would compile with one, but for the packages' own tests and compilers of
+# networks, which nobody imports here, and for what of torch is for later Pythons.
 PIP := pip install --quiet --no-compile --constraint constraints.txt
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch
 	$(PIP) --editable '.[workflow,dev,docs,tensorboard]'
-	-python -m compileall -qq --workers 0 -x py312_intrinsics $(VENV)
+	-python -m compileall -qq --workers 0 -x '/tests/|/_inductor/|py312_intrinsics' $(VENV)
 	touch $@
 
 clean:

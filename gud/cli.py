@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import logging
 import os
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 import click
@@ -50,13 +52,22 @@ class Commands(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         for section in COMMANDS.values():
             if name in section:
-                return importlib.import_module(section[name][0]).main
+                return _imported(section[name][0]).main
         return None
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
         for title, section in COMMANDS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in section.items()])
+
+
+def _imported(name: str) -> ModuleType:
+    """A module, imported without looking for garbage, of which imports leave next to none."""
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.enable()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,7 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> None:
     """The installed script `gud`."""
-    sys.exit(main())
+    status = main()
+    # Python looks through all objects as it ends, those of torch for as long as an import takes.
+    gc.freeze()
+    sys.exit(status)
 
 
 def keep_freed_memory() -> None:

@@ -1,3 +1,4 @@
+import gc
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     rank = {name: place for place, name in enumerate([*SHARED, *LONG])}
     items.sort(key=lambda item: rank.get(group(item), len(rank)))
+    # What is imported and collected stays: no look for garbage need go through it.
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

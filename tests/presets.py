@@ -16,8 +16,9 @@ def whole_preset():
     """All that the demo makes, of as few networks and as small ones as its figures allow."""
     preset = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     preset["stand_in"] = "test-sized run"
-    preset["compute"]["job_batches"] = {"nll": 3, "samples": 1}
+    preset["compute"]["job_batches"] = {"nll": 3, "samples": 2}
     preset["quick"] = ["figure2"]
+    del preset["data"]["natural64"], preset["titles"]["natural64"]
     for name, data in preset["data"].items():
         data |= {"size": 8, "stride": 24}
         preset["titles"][name] = "8x8 patches"
@@ -29,6 +30,8 @@ def whole_preset():
     for name in ("whitened_isotropic", "whitened_matching", "without_preconditioning"):
         del experiments[name]
         figures["prior_and_input"]["experiments"].remove(name)
+    del experiments["columns_b03"], experiments["large"]
+    figures["columns"]["experiments"].remove("columns_b03")
     for experiment in experiments.values():
         experiment.pop("seeds", None)
         experiment.pop("training", None)
@@ -48,6 +51,7 @@ def whole_preset():
     few = {"batch_size": 2, "steps": 2, "images": 2}
     figures["figure7"]["settings"] |= {"strips": 2, "batch_size": 2, "windows": 2}
     figures["figure8"]["settings"] |= {**few, "keys": 2}
+    figures["figure9"] |= {"experiment": "a_scan_matching"}
     figures["figure9"]["sampling"] |= few
     figures["figure9"]["grids"] = [{"a": [0.7, 1.4], "r": [0]}]
     figures["sampler_bias"] |= {"a": [1.0], "steps": [4, 8]}
@@ -82,8 +86,7 @@ def tiny_preset():
     """Figures 2, 3, 5 and 6 at that scale, which take three networks."""
     preset = whole_preset()
     experiments, figures = preset["experiments"], preset["figures"]
-    for data in ("natural64", "tissue16"):
-        del preset["data"][data], preset["titles"][data]
+    del preset["data"]["tissue16"], preset["titles"]["tissue16"]
     for name in set(experiments) - {"a_scan_isotropic", "a_scan_matching", "ordering_scan"}:
         del experiments[name]
     for name in set(figures) - {"figure2", "figure3", "figure5", "figure6", "sampler_bias"}:

@@ -132,7 +132,7 @@ def test_a_changed_training_setting_retrains_that_experiment_alone(copy):
     copy.write(preset)
     planned = copy.planned("results/tiny/tables/figure3.csv")
     assert planned["train"] == 1
-    assert planned["evaluate"] == 4
+    assert planned["evaluate"] == 3
     assert planned["point"] == 3
 
 

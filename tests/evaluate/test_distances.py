@@ -18,7 +18,11 @@ from gud.evaluate.quality.neighbours import kernel_distance, precision_and_recal
 
 if importlib.util.find_spec("torch_fidelity") is None:
     pytest.skip("torch-fidelity is not installed", allow_module_level=True)
-features.load_torch_fidelity()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def torch_fidelity_loads():
+    features.load_torch_fidelity()
 
 
 def test_distance_equals_the_closed_form_by_matrix_square_root(patches):
