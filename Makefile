@@ -24,8 +24,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 pytest --maxprocesses 4 --d
 # Without checks of the shapes and dtypes of the arrays that functions take and return.
 UNCHECKED := --jaxtyping-packages=
 
-.PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm docs clean \
-	check check-style check-types check-workflow
+.PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm check docs clean
 
 demo: $(VENV)/installed
 	snakemake --cores all demo
@@ -72,16 +71,9 @@ test-slurm: $(VENV)/installed
 	pytest tests/slurm
 
 check: $(VENV)/installed
-	$(MAKE) --no-print-directory --jobs --output-sync check-style check-types check-workflow
-
-check-style:
 	ruff format --check .
 	ruff check .
-
-check-types:
 	mypy
-
-check-workflow:
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 

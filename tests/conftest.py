@@ -21,6 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", [])
         return next((name for name in SHARED if name in fixtures), item.path.stem)
 
+    files = {path.stem for path in Path(__file__).parent.rglob("test_*.py")}
+    if gone := sorted(set(LONG) - files):
+        raise pytest.UsageError(f"{__file__} names tests that are not there: {', '.join(gone)}")
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
     rank = {name: place for place, name in enumerate([*SHARED, *LONG])}
