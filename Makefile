@@ -81,8 +81,8 @@ docs: $(VENV)/installed
 	python docs/api.py docs/api
 
 # The constraints pin every version; torch comes as the build that the machine's index offers. All
-# cores compile what pip would compile with one, but for the packages' own tests and compilers of
-# networks, which nobody imports here, and for what of torch is for later Pythons.
+# cores compile what pip would compile with one, but for the packages' own tests and a compiler of
+# networks, of which next to nothing is imported here, and for what of torch is for later Pythons.
 PIP := pip install --quiet --no-compile --constraint constraints.txt
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

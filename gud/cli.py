@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def console() -> None:
     """The installed script `gud`."""
     status = main()
-    # Python looks through all objects as it ends, those of torch for as long as an import takes.
+    # Python looks for garbage among all objects as it ends, and those of torch are many.
     gc.freeze()
     sys.exit(status)
 

@@ -1,7 +1,9 @@
+import gc
 import subprocess
 import sys
 
 import pytest
+from commands import gud
 
 EVALUATIONS = """
 import resource, sys
@@ -30,3 +32,8 @@ def test_in_a_command_evaluations_take_again_the_memory_that_others_freed():
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     fetched, kept = map(int, found)
     assert kept < fetched / 4
+
+
+def test_garbage_is_collected_again_once_a_command_is_imported():
+    assert gud("watch", "--help") == 0
+    assert gc.isenabled()
