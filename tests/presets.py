@@ -24,7 +24,7 @@ def whole_preset():
         preset["titles"][name] = "8x8 patches"
     _shrink(preset["defaults"])
     preset["defaults"]["nll"]["grids"] = [{"a": [0.6, 1.0], "r": [0]}]
-    preset["defaults"]["nll"]["settings"] |= {"steps": None, "also": []}
+    preset["defaults"]["nll"]["settings"] |= {"steps": None, "renewals": 0, "also": []}
     preset["defaults"]["quality"]["metric"] |= {"stderr_groups": 4}
     experiments, figures = preset["experiments"], preset["figures"]
     for name in ("whitened_isotropic", "whitened_matching", "without_preconditioning"):
@@ -45,7 +45,7 @@ def whole_preset():
     }
     experiments["free_path"]["nll"]["settings"] = experiments["ordering_scan"]["nll"]["settings"]
     experiments["wavelets"]["nll"]["grids"] = [{"a": [0.3, 0.4], "b": [0.3]}]
-    experiments["wavelets"]["nll"]["settings"] |= {"steps": 20}
+    experiments["wavelets"]["nll"]["settings"] |= {"steps": 20, "renewals": 20}
     experiments["free_path"]["search"] |= {"steps": 2, "batch_size": 2, "images": 2, "times": 2}
     figures["figure4"] |= {"image": 0, "times": 3}
     few = {"batch_size": 2, "steps": 2, "images": 2}

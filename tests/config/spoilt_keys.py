@@ -267,6 +267,7 @@ SEVERAL_KEYS = [
         {
             "experiments.wavelets.nll.settings.method": "adams",
             "experiments.wavelets.nll.settings.steps": 24,
+            "experiments.wavelets.nll.settings.renewals": 24,
         },
         ["wavelets.nll.settings.steps", "a=0.3_b=0.7", "8 or more: take tsit5"],
     ),

@@ -204,11 +204,14 @@ def test_what_the_demo_says_of_its_evaluation_is_what_it_does():
     preset = load_preset(CONFIG / "demo.yaml")
     usual, wavelets = (preset.experiments[name] for name in ("a_scan_isotropic", "wavelets"))
     likelihood, sampling = usual.nll.settings, usual.quality.sampling
-    assert (likelihood.method, likelihood.probes) == ("adams", 1)
-    assert sampling.method.startswith("exponential_sde")
+    for settings in (likelihood, wavelets.nll.settings):
+        assert (settings.method, settings.probes) == ("adams", 1)
+        assert settings.renewals == settings.steps, "new signs at every step"
+    assert sampling.method.startswith("exponential_mixed")
     said = (
         f"{likelihood.steps} steps of an Adams method (wavelets: {wavelets.nll.settings.steps})",
-        f"{sampling.steps} steps of an exponential integrator of the SDE",
+        "one probe, with new signs at each, in place of Tsitouras and three",
+        f"{sampling.steps} steps of an exponential integrator of the ODE, then the SDE",
     )
     assert all(words in preset.stand_in for words in said)
 
@@ -221,6 +224,6 @@ def test_what_presets_that_extend_others_say_of_their_evaluation_is_what_they_do
     for experiment in fast.experiments.values():
         likelihood, sampling = experiment.nll.settings, experiment.quality.sampling
         assert (likelihood.method, likelihood.probes) == ("adams", 1)
-        assert (sampling.method, sampling.steps) == ("exponential_sde2", 50)
+        assert (sampling.method, sampling.steps) == ("exponential_mixed2", 50)
     assert "Adams method and one probe" in fast.stand_in
-    assert "50 steps of an exponential integrator of the SDE" in fast.stand_in
+    assert "50 steps of an exponential integrator of the ODE, then the SDE" in fast.stand_in
