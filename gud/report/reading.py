@@ -33,6 +33,7 @@ NUMBERS = (
     "bound_stderr",
     "images",
     "probes",
+    "renewals",
     "network_evaluations",
     "seconds",
     "fid",

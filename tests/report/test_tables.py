@@ -24,6 +24,15 @@ def test_mean_and_standard_errors_are_those_computed_by_hand(points):
     assert (row.method, row.coordinates, row.device) == ("tsit5", "standardised", "gpu")
 
 
+def test_how_often_probes_took_new_signs_stands_beside_their_number(tmp_path):
+    paths = [
+        likelihood(tmp_path, 1.0, BITS[1.0], experiment=name, asked=asked)
+        for name, asked in (("kept", {}), ("renewed", {"renewals": 24}))
+    ]
+    row = tables.tabulate(paths).set_index("experiment")
+    assert row.renewals.to_dict() == {"kept": 0, "renewed": 24}
+
+
 def test_one_image_or_one_probe_has_no_standard_error(tmp_path):
     row = tables.tabulate([likelihood(tmp_path, 1, [[4.0]])]).loc[0]
     assert np.isnan(row.nll_stderr) and np.isnan(row.nll_probe_stderr)
@@ -174,7 +183,7 @@ def test_command_writes_the_same_numbers_and_a_record_of_every_input(tmp_path, p
         pd.read_csv(out), tables.tabulate(points, [measured]), check_dtype=False
     )
     assert len(read_record(out)["inputs"]) == 3
-    assert ",3,2,93.0," in out.read_text()
+    assert ",3,2,0,93.0," in out.read_text()
 
 
 def test_further_estimates_stand_beside_the_first_with_paired_errors(tmp_path):
