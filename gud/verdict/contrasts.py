@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
-from scipy import stats
+from scipy import special
 
 LEVEL, POWER = 0.95, 0.8
 DRAWS, STRATA, SEED = 4000, 200, 0
@@ -80,7 +80,7 @@ class Estimates:
 
         (factor + t_{POWER, freedom}) stderr.
         """
-        quantile = stats.t.ppf(POWER, self.freedom[contrast])
+        quantile = special.stdtrit(self.freedom[contrast], POWER)
         return float((self.factor + quantile) * self.stderr[contrast])
 
 
@@ -131,13 +131,14 @@ def quantile_of_largest(covariance: Float[np.ndarray, "n n"], freedom: float) ->
     varying = scale > 0
     covariance, scale = covariance[varying][:, varying], scale[varying]
     if len(scale) < 2:
-        return float(stats.t.isf((1 - LEVEL) / 2, freedom))
+        return float(special.stdtrit(freedom, (1 + LEVEL) / 2))
     values, vectors = np.linalg.eigh(covariance / scale / scale[:, None])
     root = vectors * np.sqrt(values.clip(min=0))
     largest = abs(_normals(len(scale)) @ root.T).max(1)
     if freedom < MANY:
         middles = (np.arange(STRATA) + 0.5) / STRATA
-        largest = largest / np.sqrt(stats.chi2.ppf(middles, freedom)[_strata()] / freedom)
+        chi_squared = 2 * special.gammaincinv(freedom / 2, middles)
+        largest = largest / np.sqrt(chi_squared[_strata()] / freedom)
     return float(np.quantile(largest, LEVEL, method="higher"))
 
 
