@@ -1,6 +1,18 @@
+import importlib.util
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
+
+from gud.evaluate.quality import features
+
+
+@pytest.fixture(scope="session")
+def torch_fidelity_loaded():
+    """Imported, which takes seconds, where tests need it and not where they are collected."""
+    if importlib.util.find_spec("torch_fidelity") is None:
+        pytest.skip("torch-fidelity is not installed")
+    features.load_torch_fidelity()
 
 
 @pytest.fixture(scope="module")

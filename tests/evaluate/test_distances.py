@@ -1,6 +1,5 @@
 """Distances of images: closed forms, sensitivity, errors."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -16,13 +15,7 @@ from gud.evaluate.quality.frechet import Moments, jackknife_replicates, jackknif
 from gud.evaluate.quality.frechet import distance as distance_of
 from gud.evaluate.quality.neighbours import kernel_distance, precision_and_recall
 
-if importlib.util.find_spec("torch_fidelity") is None:
-    pytest.skip("torch-fidelity is not installed", allow_module_level=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def torch_fidelity_loads():
-    features.load_torch_fidelity()
+pytestmark = pytest.mark.usefixtures("torch_fidelity_loaded")
 
 
 def test_distance_equals_the_closed_form_by_matrix_square_root(patches):

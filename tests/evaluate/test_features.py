@@ -1,6 +1,5 @@
 """Features of images: drawn by a seed, or those of Inception."""
 
-import importlib.util
 import pickle
 import sys
 from pathlib import Path
@@ -15,9 +14,7 @@ from gud.evaluate.quality import extraction, features
 from gud.evaluate.quality.frechet import Moments
 from gud.provenance import sha256
 
-if importlib.util.find_spec("torch_fidelity") is None:
-    pytest.skip("torch-fidelity is not installed", allow_module_level=True)
-features.load_torch_fidelity()
+pytestmark = pytest.mark.usefixtures("torch_fidelity_loaded")
 
 
 def test_one_seed_gives_the_same_features_and_another_gives_others(patches):

@@ -1,6 +1,5 @@
 """The command that measures samples: what it writes, keeps and refuses."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +14,7 @@ from gud.config.sections.evaluation import Quality
 from gud.config.sections.validation import validate
 from gud.evaluate.quality import features, measure
 
-if importlib.util.find_spec("torch_fidelity") is None:
-    pytest.skip("torch-fidelity is not installed", allow_module_level=True)
-features.load_torch_fidelity()
+pytestmark = pytest.mark.usefixtures("torch_fidelity_loaded")
 
 
 @pytest.fixture

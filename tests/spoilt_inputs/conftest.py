@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -244,9 +246,42 @@ def few(root: Path, folder: Path) -> None:
     Image.new("RGB", (2, 2)).save(folder / "iso/picture.png")
 
 
+@pytest.fixture(scope="session")
+def spare(tmp_path_factory):
+    """Where the copy of all artefacts lies between tests."""
+    return tmp_path_factory.mktemp("spare")
+
+
 @pytest.fixture
-def root(made, tmp_path, monkeypatch):
-    """A copy of all artefacts, and a folder to work in."""
-    monkeypatch.chdir(tmp_path)
+def root(made, spare, tmp_path, monkeypatch):
+    """A copy of all artefacts, and a folder to work in, by a name of its own for each test."""
+    mirror(made, spare)
     # At the same depth, as records name photographs outside by the way there.
-    return Path(shutil.copytree(made, tmp_path, symlinks=True, dirs_exist_ok=True))
+    spare.rename(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    tmp_path.rename(spare)
+
+
+def mirror(source: Path | os.DirEntry[str], copy: Path) -> None:
+    """Make a folder a copy of another again: what was written, altered or removed there since."""
+    wanted = {entry.name: entry for entry in os.scandir(source)}
+    for entry in [*os.scandir(copy)]:
+        if entry.name not in wanted or not unchanged(entry, wanted[entry.name]):
+            folder = entry.is_dir(follow_symlinks=False)
+            shutil.rmtree(entry) if folder else os.unlink(entry)
+    for name, entry in wanted.items():
+        path = copy / name
+        if entry.is_dir(follow_symlinks=False):
+            path.mkdir(exist_ok=True)
+            mirror(entry, path)
+        elif not os.path.lexists(path):
+            shutil.copy2(entry, path, follow_symlinks=False)
+
+
+def unchanged(entry: os.DirEntry[str], original: os.DirEntry[str]) -> bool:
+    now, then = (one.stat(follow_symlinks=False) for one in (entry, original))
+    same = now.st_mode == then.st_mode
+    if stat.S_ISDIR(now.st_mode):
+        return same
+    return same and (now.st_size, now.st_mtime_ns) == (then.st_size, then.st_mtime_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -37,11 +38,11 @@ STATES = ("shards", "checkpoints", "logs")
 
 
 def files(root: Path) -> set[str]:
-    return {
-        str(path.relative_to(root))
-        for path in root.rglob("*")
-        if path.is_file() and not set(path.relative_to(root).parts) & set(STATES)
-    }
+    found = set()
+    for folder, folders, names in os.walk(root):
+        folders[:] = set(folders) - set(STATES)
+        found |= {os.path.join(folder, name) for name in names}
+    return found
 
 
 def ends(root: Path, line: list[str], capsys, statuses=(2,), judges=False) -> int:

@@ -21,6 +21,7 @@ Fault = tuple[Keys, str]
 
 
 _adapter = functools.cache(TypeAdapter)
+_types_of_keys = functools.cache(get_type_hints)
 
 
 def validate(section: type[S], raw: Any, source: str, name: Callable[[Keys], str] = ".".join) -> S:
@@ -80,7 +81,7 @@ def _keys(annotation: Any, location: list[str | int]) -> Iterator[str]:
             field = annotation.model_fields.get(str(part))
             annotation = field.annotation if field else None
         elif is_typeddict(annotation):
-            annotation = get_type_hints(annotation).get(str(part))
+            annotation = _types_of_keys(annotation).get(str(part))
         else:
             annotation = arguments[-1] if origin in (dict, list, tuple) else None
 
