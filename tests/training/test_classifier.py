@@ -52,9 +52,9 @@ def test_a_classifier_killed_time_and_again_ends_with_the_bits_of_an_uninterrupt
     files, tmp_path
 ):
     guide = ("--classifier", "guide")
-    complete(files, tmp_path / "straight", *guide, changes=changes())
-    kill(files, tmp_path / "killed", 3, *guide, changes=changes())
-    complete(files, tmp_path / "killed", *guide, changes=changes())
+    complete(files, tmp_path / "straight", *guide, changes=changes(60))
+    kill(files, tmp_path / "killed", 3, *guide, changes=changes(60))
+    complete(files, tmp_path / "killed", *guide, changes=changes(60))
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
     assert losses(tmp_path / "killed") == losses(tmp_path / "straight")
 

@@ -187,7 +187,9 @@ from gud.training.distributed import join, placement
 import os
 def work():
     with join(placement(os.environ), torch.device("cpu")) as processes:
-        processes.apart(sys.argv[1])
+        for gpu in sys.argv[1:]:
+            processes.apart(gpu)
+            print(gpu)
         assert torch.distributed.is_initialized()
 status = cli.reported(work)
 assert not torch.distributed.is_initialized()
@@ -195,22 +197,23 @@ sys.exit(status)
 """
 
 
-@pytest.mark.parametrize(("gpus", "expected"), [("ab", 0), ("aa", 2)])
-def test_two_processes_on_one_gpu_are_refused_in_one_sentence(gpus, expected):
+def test_two_processes_on_one_gpu_are_refused_in_one_sentence_and_on_two_are_not():
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", GPUS, gpu],
+            [sys.executable, "-c", GPUS, own, "shared"],
             env=environment(**common, RANK=str(rank)),
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank, gpu in enumerate(gpus)
+        for rank, own in enumerate("ab")
     ]
-    told = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [expected] * 2, told
+    passed, told = zip(*(process.communicate() for process in processes), strict=True)
+    assert [process.returncode for process in processes] == [2, 2], told
+    assert passed == ("a\n", "b\n")
     errors = "".join(told)
-    assert errors.count("processes 0, 1 of this training would run on one GPU of") == expected // 2
+    assert errors.count("processes 0, 1 of this training would run on one GPU of") == 1
     assert "Traceback" not in errors
 
 

@@ -37,11 +37,13 @@ PSLD = {
 }
 
 
-@pytest.mark.parametrize(("process", "kills"), [("ou", 6), (PSLD, 3)], ids=["ou", "psld"])
+@pytest.mark.parametrize(
+    ("process", "steps", "kills"), [("ou", 120, 5), (PSLD, 60, 3)], ids=["ou", "psld"]
+)
 def test_a_run_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
-    files, uninterrupted, tmp_path, process, kills
+    files, uninterrupted, tmp_path, process, steps, kills
 ):
-    changes = {"model": RUN["model"] | {"process": process}}
+    changes = {"model": RUN["model"] | {"process": process}, "steps": steps}
     straight, out = tmp_path / "straight", tmp_path / "killed"
     if process == RUN["model"]["process"]:
         straight = uninterrupted
