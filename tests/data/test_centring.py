@@ -6,8 +6,9 @@ import pytest
 import torch
 from commands import gud
 from PIL import Image
+from scipy import stats
 
-from gud.data.centring import grey_levels, uniformity
+from gud.data.centring import CELLS, grey_levels, position, uniformity
 from gud.diffusion.dequantisation import dequantise
 from gud.provenance import read_record
 from gud.randomness import Stream
@@ -31,6 +32,17 @@ def test_dequantised_values_are_uniform_in_the_bins_of_their_levels(images, seed
     assert (table.p_value.dropna() > 1e-4).all()
     assert (table["values"] == images.numel()).all()
     assert table.value["share of grey levels that come back"] == 1
+
+
+def test_probabilities_of_the_checks_are_those_of_scipy_stats(images):
+    phi = dequantised(images)
+    table = uniformity(images, phi).set_index("check")
+    u = position(images, phi)
+    counts, _ = np.histogram(u, CELLS, (0, 1))
+    found = table.loc[f"chi-squared of {CELLS} cells of the bin", ["value", "p_value"]]
+    assert found.tolist() == pytest.approx(tuple(stats.chisquare(counts)))
+    z = (u.mean() - 0.5) / np.sqrt(1 / 12 / len(u))
+    assert table.p_value["mean position in the bin"] == pytest.approx(2 * stats.norm.sf(abs(z)))
 
 
 WRONG = {

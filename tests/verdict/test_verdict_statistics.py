@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from gud.verdict import statistics
 from gud.verdict.contrasts import (
+    Estimates,
     Numbers,
     Source,
     effective_freedom,
     estimate,
+    quantile_of_largest,
 )
 
 SIZES = (1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6)
@@ -31,6 +34,25 @@ def table(rng, seeds, truth=CURVE, between=0.01, level=0.0):
     own = 0.3 * smooth(rng, seeds, len(REGION))
     network = between * smooth(rng, seeds, 1)
     return level + truth + 0.1 * (images + own) + network
+
+
+@pytest.mark.parametrize("freedom", [2.0, 7.5, 1e6])
+def test_intervals_and_what_they_would_have_seen_are_by_students_t(freedom):
+    factor = quantile_of_largest(np.array([[0.3]]), freedom)
+    assert factor == pytest.approx(stats.t.ppf(0.975, freedom))
+    one = np.array([0.1])
+    found = Estimates(one, {}, stderr=one, freedom=np.array([freedom]), factor=factor)
+    assert found.detectable(0) == pytest.approx(0.1 * (factor + stats.t.ppf(0.8, freedom)))
+
+
+@pytest.mark.parametrize("freedom", [3.0, 20.0])
+def test_the_largest_of_several_estimates_is_by_the_multivariate_t(freedom):
+    covariance = np.array([[1.0, 0.5], [0.5, 2.0]])
+    scale = np.sqrt(np.diag(covariance))
+    shape = covariance / np.outer(scale, scale)
+    factor = quantile_of_largest(covariance, freedom)
+    draws = stats.multivariate_t(shape=shape, df=freedom, seed=0).rvs(400_000)
+    assert (abs(draws).max(1) < factor).mean() == pytest.approx(0.95, abs=0.005)
 
 
 MEMBERS = np.eye(len(SIZES))[REGION]
