@@ -6,7 +6,6 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -53,7 +52,7 @@ class _File(Section):
 
 class _Published(Section):
     files: dict[str, _File]
-    records: list[dict[str, Any]]
+    records: list[Record]
     unrecorded: list[str]
 
 
@@ -88,8 +87,7 @@ class Bundle:
             raise InputError(f"{file} is not JSON: {error}") from None
         found = validate(_Published, raw, str(file))
         records: dict[str, list[Record]] = {}
-        for kept in found.records:
-            record = as_record(kept, f"a record in {file}")
+        for record in raw["records"]:
             records.setdefault(record["sha256"], []).append(record)
         return cls(
             folder,
