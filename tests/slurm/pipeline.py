@@ -17,17 +17,27 @@ from gud.config.preset import Preset, load_preset
 
 FIGURE = "results/tiny/figures/figure3.pdf"
 MODEL = "results/{}/a_scan_isotropic/model.safetensors"
+LIKELIHOODS = [
+    f"results/tiny/{experiment}/nll/{point}.npz"
+    for experiment in ("a_scan_isotropic", "a_scan_matching")
+    for point in ("a=0.6_r=0", "a=1_r=0")
+]
+"""All that the preset `tiny` plans."""
 STEPS = 100
 CLOCKS_AND_DEVICES = ["seconds", "device", "quality_seconds", "quality_device"]
 """The columns of a table that tell how fast and on what a number was computed."""
 
 
 def scan_preset(**compute):
-    """Figure 3 with trainings of some seconds, and one job for each evaluation; `compute` wins."""
+    """Figure 3 with trainings of some seconds, and one job for each evaluation; `compute` wins.
+
+    Samples are of one network alone.
+    """
     preset = tiny_preset()
     preset["figures"] = {"figure3": preset["figures"]["figure3"]}
     preset["quick"] = ["figure3"]
     del preset["experiments"]["ordering_scan"]
+    preset["experiments"]["a_scan_matching"]["quality"] = {"grids": []}
     preset["compute"] |= {"gpu": 0, "train_gpu": 0, "threads": 1, "mem_mb": 2000}
     preset["compute"] |= {"job_batches": {"nll": 1000, "samples": 1000}} | compute
     defaults = preset["defaults"]

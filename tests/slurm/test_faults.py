@@ -13,10 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import pandas as pd
 import pytest
 from cluster import wait_for
-from pipeline import FIGURE, MODEL, STEPS, Pipeline, scan_preset
+from pipeline import LIKELIHOODS, MODEL, STEPS, Pipeline, scan_preset
 
 from gud.config.jobs import get_evaluation
 
@@ -101,7 +100,7 @@ class Troubled:
 
 @pytest.fixture(scope="module")
 def troubled(cluster, undisturbed, tmp_path_factory):
-    """Four presets in one run: `tiny` to Figure 3, of the others one training."""
+    """Four presets in one run: `tiny` to its likelihoods, of the others one training."""
     presets = {
         "tiny": scan_preset(),
         "small": scan_preset(mem_mb=400),
@@ -116,7 +115,7 @@ def troubled(cluster, undisturbed, tmp_path_factory):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
     run = Troubled(pipeline)
     try:
-        process = pipeline.start(FIGURE, *(MODEL.format(name) for name in presets))
+        process = pipeline.start(*LIKELIHOODS, *(MODEL.format(name) for name in presets))
         with ThreadPoolExecutor(max_workers=6) as pool:
             faults = [
                 pool.submit(run.cancel_training),
@@ -141,7 +140,8 @@ def goes_on_after(pipeline, training: str) -> int:
 
 def test_the_run_ends_with_the_results_of_an_undisturbed_one(troubled, undisturbed):
     pipeline = troubled.pipeline
-    pd.testing.assert_frame_equal(pipeline.numbers(), undisturbed.numbers(), check_exact=True)
+    for point in LIKELIHOODS:
+        assert pipeline.digest(point) == undisturbed.digest(point)
     wanted = undisturbed.digest(MODEL.format("tiny"))
     assert {pipeline.digest(MODEL.format(name)) for name in ("tiny", "small", "full", "short")} == {
         wanted
