@@ -81,14 +81,14 @@ docs: $(VENV)/installed
 	python docs/api.py docs/api
 
 # The constraints pin every version; torch comes as the build that the machine's index offers. All
-# cores compile what pip would compile with one, but for the packages' own tests and a compiler of
-# networks, of which next to nothing is imported here, and for what of torch is for later Pythons.
+# cores compile what pip would compile with one, but for what next to nothing is imported of: the
+# packages' own tests, pip, a compiler of networks and its algebra, what is for later Pythons.
 PIP := pip install --quiet --no-compile --constraint constraints.txt
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch
 	$(PIP) --editable '.[workflow,dev,docs,tensorboard]'
-	-python -m compileall -qq --workers 0 -x '/tests/|/_inductor/|py312_intrinsics' $(VENV)
+	-python -m compileall -qq --workers 0 -x '/(tests|pip|_inductor|sympy)/|py312_intrinsics' $(VENV)
 	touch $@
 
 clean:

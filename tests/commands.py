@@ -1,6 +1,9 @@
 """Calls of the command `gud`, and of the functions behind it, with an exit status."""
 
+import contextlib
 import json
+import resource
+from collections.abc import Iterator
 from typing import Any
 
 from presets import as_yaml, tiny_preset
@@ -18,6 +21,17 @@ def gud(*words) -> int:
 def status(function, *arguments, **options) -> int:
     """The exit status of a function, its error on stderr."""
     return cli.reported(lambda: function(*arguments, **options))
+
+
+@contextlib.contextmanager
+def disk_full_after(size: int) -> Iterator[None]:
+    """No file can grow beyond `size` bytes, as on a full disk."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 def data_section(settings: dict) -> Data:

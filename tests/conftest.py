@@ -7,7 +7,10 @@ from training_runs import complete, make_files
 from workspace import Workspace
 
 SHARED = ["cluster", "finished", "uninterrupted"]
-LONG = ["test_presets_in_workflow", "test_distributed", "test_spoilt_inputs", "test_tour"]
+LONG = [
+    *("test_presets_in_workflow", "test_distributed", "test_spoilt_inputs", "test_train_stops"),
+    *("test_pretended_gpu", "test_workflow", "test_docs", "test_tour"),
+]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -115,6 +115,7 @@ def test_a_sampler_step_waits_for_no_copy_and_gives_what_the_cpu_gives(case, ima
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("case", ["pca", "fourier", "columns"])
 def test_an_evaluation_of_the_likelihood_asks_only_whether_it_is_finite(case, images):
     def bits(model, steps):
         return image_bits(model, middle(model), images[:2], **LIKELIHOOD | {"steps": steps})

@@ -8,7 +8,10 @@ import pytest
 import torch
 from presets import ROOT
 
+import gud
+
 TOUR = json.loads((ROOT / "docs/tour.ipynb").read_text())
+QUICK = {"method": "adams", "steps": 8, "coordinates": "standardised"}
 CODE = [cell for cell in TOUR["cells"] if cell["cell_type"] == "code"]
 
 
@@ -18,16 +21,25 @@ def test_the_tour_is_kept_without_outputs():
 
 
 @pytest.mark.slow
-def test_the_tour_runs_in_two_minutes_of_two_cores(tmp_path, monkeypatch):
+def test_with_two_fifths_of_its_training_the_tour_takes_less_than_a_minute_of_two_cores(
+    tmp_path, monkeypatch
+):
+    """With all of it two minutes, as it says, or less."""
     monkeypatch.chdir(tmp_path)
     matplotlib.use("Agg")
     began, names = time.process_time(), {}
+    steps = " steps=500,"
+    assert sum("".join(cell["source"]).count(steps) for cell in CODE) == 1
     for cell in CODE:
-        source = "".join(cell["source"])
+        source = "".join(cell["source"]).replace(steps, " steps=200,")
         exec(compile(source, f"docs/tour.ipynb, {cell['id']}", "exec"), names)
-    assert time.process_time() - began < 2 * 120
-    losses, bits, samples = names["losses"], names["bits"], names["samples"]
-    assert losses[-100:].mean() < losses[:20].mean()
+    assert time.process_time() - began < 2 * 60
+    bits, samples = names["bits"], names["samples"]
+    before = gud.image_bits(
+        names["model"], names["schedules"][1.0], names["images"], probes=1, **QUICK
+    )[0].mean(1)
+    learnt = before - bits[1.0]
+    assert learnt.mean() > 5 * learnt.std() / len(learnt) ** 0.5
     # Uniform grey levels have 8 bits/dim; PNG takes about 5 of these images.
     assert all(3 < value.mean() < 6 for value in bits.values())
     # The paired error is smaller than that of either mean.

@@ -167,6 +167,14 @@ def steps_saved(folder: Path) -> list[int]:
     return sorted(int(path.stem[5:]) for path in (folder / "checkpoints").glob("step-*"))
 
 
+def forget(folder: Path, step: int) -> None:
+    """Put a run back to a checkpoint, as if it had been killed before the next."""
+    (folder / "model.safetensors").unlink()
+    for later in steps_saved(folder):
+        if later > step:
+            (folder / "checkpoints" / f"step-{later:08d}.safetensors").unlink()
+
+
 def wait_for_checkpoints(process: subprocess.Popen, folder: Path, count: int) -> None:
     before = max(steps_saved(folder), default=0)
     enough = before + count * RUN["training"]["checkpoint_every"]

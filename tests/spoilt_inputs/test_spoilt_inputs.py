@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ import of_plans
 import of_reports
 import pandas as pd
 import pytest
-from commands import gud
+from commands import disk_full_after, gud
 from spoiling import ANY, JSON, forge, ways
 from spoilt_command import GUIDE, A, B, filled
 
@@ -144,13 +144,8 @@ def test_an_output_that_cannot_be_written_is_one_sentence(root, capsys, name, ho
     if how == "in a file":
         (root / "file").write_text("")
         line = [word.replace(str(out.parent), str(root / "file/new")) for word in line]
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        if how == "full":
-            resource.setrlimit(resource.RLIMIT_FSIZE, (16, limit[1]))
+    with disk_full_after(16) if how == "full" else contextlib.nullcontext():
         ends(root, line, capsys)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 @pytest.mark.slow

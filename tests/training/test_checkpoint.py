@@ -1,6 +1,5 @@
 import logging
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import threading
 
 import pytest
 import torch
+from commands import disk_full_after
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -197,13 +197,9 @@ def test_what_a_killed_writer_left_behind_is_removed(tmp_path):
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(checkpoints):
     checkpoints.save(1, tensors(1))
-    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (256, unlimited[1]))
-    try:
-        with pytest.raises(InputError, match="cannot be written.*step-00000001.safetensors is"):
-            checkpoints.save(2, tensors(2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    told = pytest.raises(InputError, match="cannot be written.*step-00000001.safetensors is")
+    with disk_full_after(256), told:
+        checkpoints.save(2, tensors(2))
     assert names(checkpoints) == ["step-00000001.safetensors"]
     assert same_bits(checkpoints.load().tensors, tensors(1))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from training_runs import arguments, run, run_settings, steps_saved, weights
+from training_runs import arguments, forget, run, run_settings, weights
 
 from gud.audit.root import artefacts
 from gud.cli import main
@@ -20,14 +20,6 @@ SHORT = {"log_every": 3, "checkpoint_every": 5}
 def rows(folder: Path) -> list[dict[str, float]]:
     with open(folder / "training.csv") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def forget(folder: Path, step: int) -> None:
-    """Put a run back to a checkpoint, as if it had been killed before the next."""
-    (folder / "model.safetensors").unlink()
-    for later in steps_saved(folder):
-        if later > step:
-            (folder / "checkpoints" / f"step-{later:08d}.safetensors").unlink()
 
 
 def test_a_run_that_was_killed_logs_the_same_rates_and_norms(files, tmp_path):

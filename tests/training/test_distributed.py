@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ from gud.training import launcher
 from gud.training.distributed import Processes
 from gud.training.launcher import launch, supervise
 from gud.training.step import Training
+from gud.training.stopping import STOP_SIGNALS
 
 pytestmark = pytest.mark.slow
 
@@ -133,8 +136,7 @@ def test_a_signal_to_one_process_stops_both_after_the_same_step(files, tmp_path)
     assert steps == {str(steps_saved(tmp_path)[-1])}
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
-def test_a_signal_to_what_was_started_by_hand_stops_its_processes(files, tmp_path, number):
+def test_a_signal_to_what_was_started_by_hand_stops_its_processes(files, tmp_path):
     process = start(
         files,
         tmp_path,
@@ -144,10 +146,10 @@ def test_a_signal_to_what_was_started_by_hand_stops_its_processes(files, tmp_pat
     )
     line = next(line for line in process.stderr if "150 images" in line)
     assert "processes 2" in line
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     _, errors = process.communicate()
     assert process.returncode == 75, errors
-    step = re.search(rf"{number.name} after step (\d+) of", errors)[1]
+    step = re.search(r"SIGTERM after step (\d+) of", errors)[1]
     assert steps_saved(tmp_path) == [int(step)]
 
 
@@ -162,7 +164,30 @@ def test_the_end_of_a_process_that_was_started_by_hand_ends_all(files, tmp_path)
     assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 
-def test_a_process_that_never_ends_after_another_failed_is_killed(monkeypatch):
+@pytest.fixture
+def heeded():
+    """Puts back what this process does on signals."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_every_signal_to_stop_is_passed_on_to_all_processes(heeded, tmp_path, number):
+    def stop() -> None:
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+
+    traps = f"trap 'exit 7' {int(number)}; touch $0; while :; do sleep 0.05; done"
+    workers = [subprocess.Popen(["sh", "-c", traps, tmp_path / name]) for name in "ab"]
+    threading.Thread(target=stop).start()
+    assert supervise(workers) == 7
+    assert [worker.returncode for worker in workers] == [7, 7]
+
+
+def test_a_process_that_never_ends_after_another_failed_is_killed(heeded, monkeypatch):
     monkeypatch.setattr(launcher, "GRACE_SECONDS", 0.5)
     sleep, fail = ["sleep", "1000"], ["sh", "-c", "exit 3"]
     workers = [subprocess.Popen(command) for command in (sleep, fail)]

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from training_runs import (
     RUN,
     complete,
+    forget,
     kill,
     losses,
     run,
@@ -37,22 +38,22 @@ PSLD = {
 }
 
 
-@pytest.mark.parametrize(
-    ("process", "steps", "kills"), [("ou", 120, 5), (PSLD, 60, 3)], ids=["ou", "psld"]
-)
 def test_a_run_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
-    files, uninterrupted, tmp_path, process, steps, kills
+    files, uninterrupted, tmp_path
 ):
-    changes = {"model": RUN["model"] | {"process": process}, "steps": steps}
-    straight, out = tmp_path / "straight", tmp_path / "killed"
-    if process == RUN["model"]["process"]:
-        straight = uninterrupted
-    else:
-        complete(files, straight, changes=changes)
-    kill(files, out, kills, changes=changes)
-    complete(files, out, changes=changes)
-    assert weights(out) == weights(straight)
-    assert losses(out) == losses(straight)
+    kill(files, tmp_path, 4, changes={})
+    complete(files, tmp_path)
+    assert weights(tmp_path) == weights(uninterrupted)
+    assert losses(tmp_path) == losses(uninterrupted)
+
+
+def test_a_run_in_phase_space_goes_on_from_a_checkpoint_to_the_same_bits(files, tmp_path):
+    changes = {"model": RUN["model"] | {"process": PSLD}, "steps": 12}
+    assert run(files, tmp_path, **changes) == 0
+    straight = weights(tmp_path), losses(tmp_path)
+    forget(tmp_path, 5)
+    assert run(files, tmp_path, **changes) == 0
+    assert (weights(tmp_path), losses(tmp_path)) == straight
 
 
 def test_training_lowers_the_loss(uninterrupted):

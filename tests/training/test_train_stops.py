@@ -2,15 +2,17 @@
 
 import os
 import re
-import resource
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+from commands import disk_full_after, gud
 from training_runs import (
+    arguments,
     losses,
     run,
+    run_settings,
     start,
     steps_saved,
     wait_for_checkpoints,
@@ -170,18 +172,14 @@ def test_a_second_run_writes_the_model_that_the_first_one_trained(files, tmp_pat
 
 
 def test_a_full_disk_ends_a_run_in_one_sentence_and_the_last_good_checkpoint_counts(
-    files, tmp_path
+    files, tmp_path, capfd
 ):
     assert run(files, tmp_path / "straight", steps=10) == 0
     assert run(files, tmp_path / "full", steps=5) == 0
-    before = (tmp_path / "full" / "checkpoints" / "step-00000005.safetensors").read_bytes()
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, len(before) // 2))
-
-    process = start(files, tmp_path / "full", changes={"steps": 10}, preexec_fn=limit)
-    _, errors = process.communicate()
-    assert process.returncode == 2
+    good = tmp_path / "full" / "checkpoints" / "step-00000005.safetensors"
+    with disk_full_after(good.stat().st_size // 2):
+        assert run(files, tmp_path / "full", steps=10) == 2
+    errors = capfd.readouterr().err
     assert "Traceback" not in errors
     assert "cannot be written: File too large; step-00000005.safetensors is the last" in errors
     assert steps_saved(tmp_path / "full") == [5]
@@ -189,23 +187,18 @@ def test_a_full_disk_ends_a_run_in_one_sentence_and_the_last_good_checkpoint_cou
     assert weights(tmp_path / "full") == weights(tmp_path / "straight")
 
 
-def test_a_disk_too_full_for_the_model_ends_a_run_in_one_sentence(files, tmp_path):
+def test_a_disk_too_full_for_the_model_ends_a_run_in_one_sentence(files, tmp_path, capfd):
     assert run(files, tmp_path, steps=5) == 0
     size = (tmp_path / "model.safetensors").stat().st_size
     (tmp_path / "model.safetensors").unlink()
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, size // 2))
-
-    process = start(files, tmp_path, changes={"steps": 5}, preexec_fn=limit)
-    _, errors = process.communicate()
-    assert process.returncode == 2
+    with disk_full_after(size // 2):
+        assert run(files, tmp_path, steps=5) == 2
+    errors = capfd.readouterr().err
     assert "Traceback" not in errors and "model.safetensors cannot be written" in errors
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
-def test_a_limit_that_is_no_time_is_refused(files, tmp_path, minutes):
-    process = start(files, tmp_path, "--minutes", minutes)
-    _, errors = process.communicate()
-    assert process.returncode == 2
-    assert f"--minutes {minutes}: expected more than 0" in errors
+def test_a_limit_that_is_no_time_is_refused(files, tmp_path, capfd, minutes):
+    line = arguments(files, tmp_path / "model.safetensors", run_settings())
+    assert gud(*line, "--minutes", minutes) == 2
+    assert f"--minutes {minutes}: expected more than 0" in capfd.readouterr().err
