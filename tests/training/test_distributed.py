@@ -180,8 +180,13 @@ def test_every_signal_to_stop_is_passed_on_to_all_processes(heeded, tmp_path, nu
             time.sleep(0.01)
         os.kill(os.getpid(), number)
 
-    traps = f"trap 'exit 7' {int(number)}; touch $0; while :; do sleep 0.05; done"
-    workers = [subprocess.Popen(["sh", "-c", traps, tmp_path / name]) for name in "ab"]
+    heed = (
+        "import pathlib, signal, sys, time\n"
+        f"signal.signal({int(number)}, lambda *_: sys.exit(7))\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "time.sleep(60)\n"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", heed, tmp_path / name]) for name in "ab"]
     threading.Thread(target=stop).start()
     assert supervise(workers) == 7
     assert [worker.returncode for worker in workers] == [7, 7]
