@@ -24,7 +24,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 pytest --maxprocesses 4 --d
 # Without checks of the shapes and dtypes of the arrays that functions take and return.
 UNCHECKED := --jaxtyping-packages=
 
-.PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick test test-slurm check docs clean
+.PHONY: demo demo-all demo-psld demo-psld-all report reproduce quick quick-strict test test-slurm check docs clean
 
 demo: $(VENV)/installed
 	snakemake --cores all demo
@@ -63,8 +63,13 @@ reproduce: $(VENV)/installed
 quick: $(VENV)/installed
 	$(PYTEST) auto -m "not slow and not cluster" $(UNCHECKED)
 
-test: check
+# With checks of shapes and dtypes.
+quick-strict: $(VENV)/installed
 	$(PYTEST) auto -m "not slow and not cluster"
+
+# The checks, of which that of types takes most, run beside the tests that take seconds.
+test: $(VENV)/installed
+	$(MAKE) --jobs 2 check quick-strict
 	$(PYTEST) $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -m "slow or cluster" $(UNCHECKED)
 
 test-slurm: $(VENV)/installed
