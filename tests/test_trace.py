@@ -117,6 +117,20 @@ def test_the_reference_results_are_as_published(folder):
             assert statuses <= {"OK", "NOT SHIPPED", "NOT KEPT"}, artefact
 
 
+def test_a_published_record_that_is_none_is_refused_in_one_sentence(tmp_path, capsys):
+    kept = ROOT / "docs/study"
+    artefact = next(path.with_suffix("") for path in sorted(kept.glob("*.csv.json")))
+    for path in (artefact, artefact.with_name(f"{artefact.name}.json")):
+        shutil.copy(path, tmp_path)
+    bundle = json.loads((kept / "records.json").read_text())
+    bundle["records"][1]["inputs"] = "none"
+    (tmp_path / "records.json").write_text(json.dumps(bundle))
+    assert gud("audit", tmp_path / artefact.name) == 2
+    err = capsys.readouterr().err
+    assert f"{tmp_path}/records.json" in err and "records.1.inputs" in err
+    assert err.count("\n") == 1
+
+
 def test_published_commands_name_no_path_of_a_machine():
     for path in (ROOT / "docs").glob("*/*.json"):
         words = json.loads(path.read_text()).get("command", "").split()

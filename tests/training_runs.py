@@ -173,6 +173,7 @@ def forget(folder: Path, step: int) -> None:
     for later in steps_saved(folder):
         if later > step:
             (folder / "checkpoints" / f"step-{later:08d}.safetensors").unlink()
+    assert steps_saved(folder)[-1:] == [step]
 
 
 def wait_for_checkpoints(process: subprocess.Popen, folder: Path, count: int) -> None:

@@ -22,7 +22,7 @@ LIKELIHOODS = [
     for experiment in ("a_scan_isotropic", "a_scan_matching")
     for point in ("a=0.6_r=0", "a=1_r=0")
 ]
-"""All that the preset `tiny` plans."""
+"""Those of the preset `tiny`."""
 STEPS = 100
 CLOCKS_AND_DEVICES = ["seconds", "device", "quality_seconds", "quality_device"]
 """The columns of a table that tell how fast and on what a number was computed."""

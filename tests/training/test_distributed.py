@@ -187,7 +187,7 @@ def test_every_signal_to_stop_is_passed_on_to_all_processes(heeded, tmp_path, nu
         "time.sleep(60)\n"
     )
     workers = [subprocess.Popen([sys.executable, "-c", heed, tmp_path / name]) for name in "ab"]
-    threading.Thread(target=stop).start()
+    threading.Thread(target=stop, daemon=True).start()
     assert supervise(workers) == 7
     assert [worker.returncode for worker in workers] == [7, 7]
 

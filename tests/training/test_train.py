@@ -48,7 +48,7 @@ def test_a_run_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
 
 
 def test_a_run_in_phase_space_goes_on_from_a_checkpoint_to_the_same_bits(files, tmp_path):
-    changes = {"model": RUN["model"] | {"process": PSLD}, "steps": 12}
+    changes = {"model": RUN["model"] | {"process": PSLD}, "steps": 10}
     assert run(files, tmp_path, **changes) == 0
     straight = weights(tmp_path), losses(tmp_path)
     forget(tmp_path, 5)
