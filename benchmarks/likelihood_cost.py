@@ -72,6 +72,7 @@ CASES = [
     ("sequential", "wavelets", {"a": 0.5, "b": 0.5}),
     ("without preconditioning", "without_preconditioning", {"a": 1.0, "r": 0.0}),
 ]
+GROUPS = click.Choice(list(dict.fromkeys(group for group, *_ in CASES)))
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def ratios(table: pd.DataFrame) -> pd.DataFrame:
 @click.command()
 @click.option("--results", type=click.Path(path_type=Path), required=True, help="Of the demo.")
 @click.option("--images", type=click.IntRange(2), default=4, show_default=True)
-@click.option("--group", "groups", multiple=True, help="Of the cases; by default all.")
+@click.option("--group", "groups", multiple=True, type=GROUPS, help="Of the cases; by default all.")
 @out_option()
 def main(results: Path, images: int, groups: tuple[str, ...], out: Path) -> None:
     """Evaluations and errors of ways to integrate a likelihood."""
