@@ -86,14 +86,14 @@ docs: $(VENV)/installed
 	python docs/api.py docs/api
 
 # The constraints pin every version; torch comes as the build that the machine's index offers. All
-# cores compile what pip would compile with one, but for what next to nothing is imported of: the
-# packages' own tests, pip, a compiler of networks and its algebra, what is for later Pythons.
+# cores compile what pip would compile with one, but for what next to nothing is imported of.
+NOT_COMPILED := /(tests|testing|pip|mypyc?|onnx|torchgen|_inductor|sympy|mpmath)/|py312_intrinsics
 PIP := pip install --quiet --no-compile --constraint constraints.txt
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch
 	$(PIP) --editable '.[workflow,dev,docs,tensorboard]'
-	-python -m compileall -qq --workers 0 -x '/(tests|pip|_inductor|sympy)/|py312_intrinsics' $(VENV)
+	-python -m compileall -qq --workers 0 -x '$(NOT_COMPILED)' $(VENV)
 	touch $@
 
 clean:

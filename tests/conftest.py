@@ -6,6 +6,8 @@ from presets import whole_preset
 from training_runs import complete, make_files
 from workspace import Workspace
 
+from gud.audit.verify import Verdict, running, verify
+
 SHARED = ["cluster", "finished", "uninterrupted"]
 LONG = [
     *("test_presets_in_workflow", "test_distributed", "test_spoilt_inputs", "test_train_stops"),
@@ -55,6 +57,13 @@ def finished(tmp_path_factory) -> Workspace:
     workspace.write(whole_preset())
     workspace.run("all")
     return workspace
+
+
+@pytest.fixture(scope="session")
+def verdicts(finished) -> list[Verdict]:
+    """What `gud verify` finds in it."""
+    with running(finished.named(), finished.folder / "results/tiny") as run:
+        return list(verify(run))
 
 
 @pytest.fixture

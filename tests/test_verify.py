@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -26,11 +24,6 @@ ABSENT = {"inpainted", "classifier", "guided", "guided shares"}
 """Kinds of artefacts that the run makes none of."""
 
 
-def named(workspace):
-    file = workspace.presets / "tiny.yaml"
-    return NamedPreset(file, load_preset(file))
-
-
 @pytest.fixture(scope="module")
 def altered(finished, tmp_path_factory):
     """A copy in which every test restores what it has altered."""
@@ -39,7 +32,7 @@ def altered(finished, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(altered):
-    with running(named(altered), altered.folder / "results/tiny") as run:
+    with running(altered.named(), altered.folder / "results/tiny") as run:
         yield run
 
 
@@ -59,25 +52,27 @@ def failing(verdict):
     return " ".join(check.statement for check in verdict.checks if not check.holds)
 
 
-def test_every_artefact_of_a_run_passes_and_all_are_of_a_known_kind(finished):
-    command = [sys.executable, "-m", "gud", "verify", "config/tiny.yaml", "--json"]
-    done = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True)
-    verdicts = json.loads(done.stdout)
-    assert [verdict for verdict in verdicts if verdict["status"] != "pass"] == []
-    assert done.returncode == 0, done.stderr
-    absent = {kind.name for kind in KINDS} - {verdict["kind"] for verdict in verdicts}
-    assert absent == ABSENT
-    assert sum(len(verdict["checks"]) for verdict in verdicts) > 5 * len(verdicts)
+def test_every_artefact_of_a_run_passes_and_all_are_of_a_known_kind(verdicts):
+    assert [str(verdict) for verdict in verdicts if verdict.status != "pass"] == []
+    assert {kind.name for kind in KINDS} - {verdict.kind for verdict in verdicts} == ABSENT
+    assert sum(len(verdict.checks) for verdict in verdicts) > 5 * len(verdicts)
 
 
-def test_the_exit_status_tells_of_failures(run, tmp_path, capsys):
+def test_the_exit_status_tells_of_failures_and_json_of_all_checks(run, tmp_path, capsys):
     for name in ("figure3.csv", "figure3.csv.json"):
         (tmp_path / "tables").mkdir(exist_ok=True)
         shutil.copy(run.results / "tables" / name, tmp_path / "tables")
-    assert gud("verify", run.named.file, "--results", tmp_path) == 2
+    line = ("verify", run.named.file, "--results", tmp_path)
+    assert gud(*line) == 2
     out = capsys.readouterr().out
     assert out.startswith("fail   tables/figure3.csv") and "MISSING FILE" in out
     assert out.endswith("1 artefacts: 0 pass, 0 stale, 1 fail\n")
+    assert gud(*line, "--json") == 2
+    (verdict,) = json.loads(capsys.readouterr().out)
+    assert (verdict["path"], verdict["status"]) == ("tables/figure3.csv", "fail")
+    assert [check["holds"] for check in verdict["checks"]].count(False) == out.count(
+        "does not hold"
+    )
 
 
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS])

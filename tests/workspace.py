@@ -7,6 +7,9 @@ import sys
 
 from presets import ROOT, as_yaml
 
+from gud.cli import NamedPreset
+from gud.config.preset import load_preset
+
 
 class Workspace:
     """A working directory with a folder of presets.
@@ -21,6 +24,11 @@ class Workspace:
 
     def write(self, preset, name="tiny"):
         (self.presets / f"{name}.yaml").write_text(as_yaml(preset))
+
+    def named(self, name="tiny"):
+        """A preset of it, as a command line names one."""
+        file = self.presets / f"{name}.yaml"
+        return NamedPreset(file, load_preset(file))
 
     def command(self, *arguments, preset=None):
         named = self.preset if preset is None else preset

@@ -48,12 +48,10 @@ def train(files, folder, name="guide", **settings) -> int:
 
 
 @pytest.mark.slow
-def test_a_classifier_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
-    files, tmp_path
-):
+def test_a_classifier_killed_twice_ends_with_the_bits_of_an_uninterrupted_one(files, tmp_path):
     guide = ("--classifier", "guide")
-    complete(files, tmp_path / "straight", *guide, changes=changes(60))
-    kill(files, tmp_path / "killed", 3, *guide, changes=changes(60))
+    assert train(files, tmp_path / "straight", steps=60) == 0
+    kill(files, tmp_path / "killed", 2, *guide, changes=changes(60))
     complete(files, tmp_path / "killed", *guide, changes=changes(60))
     assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
     assert losses(tmp_path / "killed") == losses(tmp_path / "straight")

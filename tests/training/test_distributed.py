@@ -72,9 +72,9 @@ def assert_same_model(left: Path, right: Path) -> None:
     np.testing.assert_allclose(np.double(course), np.double(copy), rtol=1e-5)
 
 
-def test_two_processes_train_what_one_process_trains(files, tmp_path):
+def test_two_processes_with_micro_batches_train_what_one_process_trains(files, tmp_path):
     assert run(files, tmp_path / "one", **FEW) == 0
-    process = start(files, tmp_path / "two", "--processes", "2", changes=FEW)
+    process = start(files, tmp_path / "two", "--processes", "2", changes=FEW | {"micro_batch": 4})
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert errors.count("150 images") == 1

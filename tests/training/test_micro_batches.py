@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from test_distributed import FEW, assert_same_model
-from training_runs import run, run_settings, start, weights
+from training_runs import run, run_settings, weights
 
 from gud.config.jobs import TrainingJob
 from gud.config.sections.validation import validate
@@ -55,15 +55,6 @@ def test_the_shares_of_processes_and_their_micro_batches_make_the_batch(files):
     for name, gradient in gradients(whole).items():
         mean = sum(gradients(part)[name] for part in parts) / 2
         torch.testing.assert_close(mean, gradient, rtol=1e-4, atol=1e-7)
-
-
-@pytest.mark.slow
-def test_two_processes_with_micro_batches_train_what_one_process_trains(files, tmp_path):
-    assert run(files, tmp_path / "one", **FEW) == 0
-    process = start(files, tmp_path / "two", "--processes", "2", changes=FEW | {"micro_batch": 4})
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert_same_model(tmp_path / "one", tmp_path / "two")
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ PSLD = {
 def test_a_run_killed_time_and_again_ends_with_the_bits_of_an_uninterrupted_one(
     files, uninterrupted, tmp_path
 ):
-    kill(files, tmp_path, 4, changes={})
+    kill(files, tmp_path, 3, changes={})
     complete(files, tmp_path)
     assert weights(tmp_path) == weights(uninterrupted)
     assert losses(tmp_path) == losses(uninterrupted)
