@@ -138,6 +138,16 @@ def test_the_same_bytes_are_one_download_wherever_they_come_from(workspace):
     assert "Nothing to be done" in workspace.run("-n", "results/near/data/cifar10.npz")
 
 
+def test_a_damaged_archive_is_met_by_one_attempt_whatever_the_retries(workspace):
+    copy = workspace.folder / "copy.tar.gz"
+    copy.write_bytes(b"no archive")
+    target = "results/tiny/data/cifar10.npz"
+    for sha256, rule in (("0" * 64, "download"), ("unpublished", "data")):
+        workspace.write(of_cifar(copy.as_uri(), sha256))
+        output = workspace.run("--retries", "3", target, succeeds=False)
+        assert f"Error in rule {rule}:" in output and "Trying to restart" not in output
+
+
 def test_more_images_than_there_are_stop_a_run_before_its_first_job(workspace):
     workspace.write(tiny_preset())
     workspace.run("results/tiny/data/natural16.npz")

@@ -1,3 +1,5 @@
+# What comes from outside may be wrong, and stays so: it is not tried again. The command itself tries
+# a network again, and SLURM a machine.
 rule download:
     output:
         "<downloads>/{download}/{file}",
@@ -5,6 +7,7 @@ rule download:
         "<downloads>/logs/{download}/{file}.log",
     benchmark:
         "<downloads>/benchmarks/{download}/{file}.tsv"
+    retries: 0
     localrule: True
     conda:
         "../../environment.yml"
@@ -25,10 +28,11 @@ rule data:
         "<results>/{preset}/logs/data/{data}.log",
     benchmark:
         "<results>/{preset}/benchmarks/data/{data}.tsv"
+    retries: 0
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=compute("mem_mb", grows=True),
+        mem_mb=compute("mem_mb"),
         runtime=60,
     params:
         preset=preset_file,
