@@ -12,7 +12,8 @@ from gud.commands import COMMANDS
 from gud.config.sections.processes import BY_NAME
 from gud.diffusion.processes import PROCESSES
 
-PACKAGE = Path(__file__).parents[1] / "gud"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "gud"
 PRESETS = PACKAGE.parent / "config"
 AT_HOME = ("diffusion/processes/", "config/sections/processes.py")
 """Where processes are written, and where presets name them."""
@@ -53,6 +54,13 @@ def test_the_processes_are_told_from_others_by_their_names():
 @pytest.mark.parametrize("path", STRANGERS)
 def test_no_module_outside_the_room_of_processes_names_one(path):
     assert not set(names(path)) & (MEMBERS | SECTIONS | PROCESSES.keys() - {"recipe"})
+
+
+def test_tests_lie_in_folders_named_after_rooms():
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    rooms = {folder for folder in folders if (PACKAGE / folder).is_dir()}
+    assert {str(folder) for folder in folders - rooms} == {"workflow", "slurm", "spoilt_inputs"}
+    assert len(rooms) > 15
 
 
 @pytest.mark.slow

@@ -76,7 +76,8 @@ for path in sys.argv[3:]:
     draw(section(name), labels, [Path(path.split("=")[1])], files)
 """
     words = [f"{name}={sources[name]}" for name in ("figure2", "figure3", "figure5")]
-    path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(Path(__file__).parents[1])])
+    here = Path(__file__).parent
+    path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(here), str(here.parent)])
     epoch = str(int(time.time()) + 86400)
     subprocess.run(
         [sys.executable, "-c", code, OF_PCA.model_dump_json(), tmp_path / "second", *words],

@@ -1,10 +1,9 @@
 """The samplers' own bias in closed form, against samples and against limits that are known."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from gaussian import image_covariance, representation, soft_conditioning
+from presets import ROOT
 from sections import model_settings
 
 from gud.api import photographs
@@ -125,8 +124,7 @@ def test_of_the_noise_at_t_0_a_noise_free_last_step_leaves_exp_of_minus_its_leng
 @pytest.mark.parametrize("prior", ["isotropic", "variance_matching"])
 def test_the_demos_sampler_hardly_biases_the_variances_of_its_data(prior):
     """With the demo's settings, on Gaussian data with variances like the demo's."""
-    root = Path(__file__).parents[2]
-    experiment = load_preset(root / "config/demo.yaml").experiments["a_scan_isotropic"]
+    experiment = load_preset(ROOT / "config/demo.yaml").experiments["a_scan_isotropic"]
     statistics = fit(photographs(16, 24)[0], "pca")
     model = Model(model_settings(experiment.model(), prior=prior), statistics)
     for a in (0.4, 1.0, 1.6):
@@ -136,7 +134,7 @@ def test_the_demos_sampler_hardly_biases_the_variances_of_its_data(prior):
 
 
 def test_what_a_preset_says_of_the_start_is_what_samples_are_told_to_be_biased_by():
-    preset = load_preset(Path(__file__).parents[2] / "config/demo.yaml")
+    preset = load_preset(ROOT / "config/demo.yaml")
     experiment = preset.experiments["columns_b05"]
     model = Model(model_settings(experiment.model()), fit(photographs(16, 24)[0], "pixel"))
     prior = experiment.quality.sampling
