@@ -13,16 +13,11 @@ import pandas as pd
 from cluster import Cluster
 from presets import ROOT, as_yaml, tiny_preset
 
+from gud.config.paths import point_files
 from gud.config.preset import Preset, load_preset
 
 FIGURE = "results/tiny/figures/figure3.pdf"
 MODEL = "results/{}/a_scan_isotropic/model.safetensors"
-LIKELIHOODS = [
-    f"results/tiny/{experiment}/nll/{point}.npz"
-    for experiment in ("a_scan_isotropic", "a_scan_matching")
-    for point in ("a=0.6_r=0", "a=1_r=0")
-]
-"""Those of the preset `tiny`."""
 STEPS = 100
 CLOCKS_AND_DEVICES = ["seconds", "device", "quality_seconds", "quality_device"]
 """The columns of a table that tell how fast and on what a number was computed."""
@@ -61,6 +56,14 @@ class Pipeline:
 
     def preset(self, name: str) -> Preset:
         return load_preset(self.folder / f"config/{name}.yaml")
+
+    def likelihoods(self, name: str) -> list[str]:
+        """Those at all points of a preset."""
+        preset = self.preset(name)
+        files = (
+            point_files([key], "nll", one.nll.grids) for key, one in preset.experiments.items()
+        )
+        return [f"results/{name}/{file}" for file in itertools.chain(*files)]
 
     def start(self, *arguments: str, log: str = "run.log") -> subprocess.Popen:
         """Start Snakemake from the root of the repository, as a user would."""

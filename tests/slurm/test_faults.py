@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from cluster import wait_for
-from pipeline import LIKELIHOODS, MODEL, STEPS, Pipeline, scan_preset
+from pipeline import MODEL, STEPS, Pipeline, scan_preset
 
 from gud.config.jobs import get_evaluation
 
@@ -115,7 +115,8 @@ def troubled(cluster, undisturbed, tmp_path_factory):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
     run = Troubled(pipeline)
     try:
-        process = pipeline.start(*LIKELIHOODS, *(MODEL.format(name) for name in presets))
+        models = (MODEL.format(name) for name in presets)
+        process = pipeline.start(*pipeline.likelihoods("tiny"), *models)
         with ThreadPoolExecutor(max_workers=6) as pool:
             faults = [
                 pool.submit(run.cancel_training),
@@ -140,7 +141,9 @@ def goes_on_after(pipeline, training: str) -> int:
 
 def test_the_run_ends_with_the_results_of_an_undisturbed_one(troubled, undisturbed):
     pipeline = troubled.pipeline
-    for point in LIKELIHOODS:
+    points = pipeline.likelihoods("tiny")
+    assert len(points) == 4
+    for point in points:
         assert pipeline.digest(point) == undisturbed.digest(point)
     wanted = undisturbed.digest(MODEL.format("tiny"))
     assert {pipeline.digest(MODEL.format(name)) for name in ("tiny", "small", "full", "short")} == {
