@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from sections import model_settings
 
@@ -34,6 +35,12 @@ SETTINGS = {
         "time_scale": 10.0,
     },
 }
+
+
+def images(count=5, seed=0) -> torch.Tensor:
+    """Images of noise in 8 bits."""
+    levels = np.random.default_rng(seed).integers(0, 256, (count, 3, SIZE, SIZE))
+    return torch.from_numpy(levels.astype(np.uint8))
 
 
 class Exact(torch.nn.Module):

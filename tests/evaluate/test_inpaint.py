@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from columns import SIZE, VARIANCE, exact, untrained
+from columns import SIZE, VARIANCE, exact, images, untrained
 from commands import status
+from every_process import PSLD_SECTION
 
 from gud.config.applications import InpaintingJob
 from gud.config.sections.evaluation import InpaintingSettings
@@ -24,8 +25,6 @@ SAMPLING = {
     "precision": "float32",
 }
 SECTION = {"known": "left", "keys": 2, "sampling": SAMPLING}
-PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
-PSLD |= {"clock": "snr", "matching": "hybrid"}
 SOFT = {
     "name": "soft_conditioning",
     "gamma_denoise": -5.0,
@@ -38,11 +37,6 @@ SOFT = {
 def section(**sampling):
     raw = SECTION | {"sampling": SAMPLING | sampling}
     return validate(InpaintingSettings, raw, "settings of a test")
-
-
-def images(count=5, seed=0):
-    levels = np.random.default_rng(seed).integers(0, 256, (count, 3, SIZE, SIZE))
-    return torch.from_numpy(levels.astype(np.uint8))
 
 
 @pytest.fixture
@@ -86,7 +80,7 @@ def test_components_of_several_clocks_that_are_no_pixels_are_refused():
         part_of(model, model.schedule(a=0.5, r=0.0), known_pixels("left", SIZE))
 
 
-@pytest.mark.parametrize("process", ["ou", PSLD], ids=["ou", "psld"])
+@pytest.mark.parametrize("process", ["ou", PSLD_SECTION], ids=["ou", "psld"])
 def test_what_is_given_keeps_its_grey_levels_and_the_rest_differs_between_keys(process):
     model, given = untrained(process=process), images(3)
     found = inpaint(model, model.schedule(b=0.6), given, range(3), section(), seed=0)

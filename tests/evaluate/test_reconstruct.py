@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from columns import SIZE, VARIANCE, exact, untrained
+from columns import SIZE, VARIANCE, exact, images, untrained
 from commands import status
+from every_process import PSLD, PSLD_SECTION
 
 from gud.config.applications import ReconstructionJob
 from gud.config.sections.evaluation import ReconstructionSettings
@@ -10,20 +11,13 @@ from gud.config.sections.validation import validate
 from gud.diffusion.processes import (
     CriticallyDampedLangevin,
     OrnsteinUhlenbeck,
-    PhaseSpaceLangevin,
 )
 from gud.evaluate.applications.reconstruct import noise_from_start, reconstruct, reconstruct_images
 from gud.provenance import read_record
 
 SECTION = {"images": 3, "batch_size": 2, "keys": 2, "time": 0.5, "steps": 6}
 SETTINGS = {"experiment": "columns", "parameters": {"b": 0.6}, "seed": 0}
-PSLD = PhaseSpaceLangevin(0.25, 4.25, 0.04, clock="snr")
 FROZEN = 2  # t_i = 0.6 (8 - i) / 7 >= 0.5 for the columns i = 1 and 2
-
-
-def images(count=5, seed=0):
-    levels = np.random.default_rng(seed).integers(0, 256, (count, 3, SIZE, SIZE))
-    return torch.from_numpy(levels.astype(np.uint8))
 
 
 @pytest.fixture
@@ -80,9 +74,7 @@ def test_in_phase_space_too_noising_from_the_start_composes_to_the_marginal(proc
 @pytest.mark.slow
 def test_a_state_in_phase_space_is_reconstructed_to_draws_from_the_data():
     """From pure noise, by a network that is exact for the variances that it is told."""
-    psld = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
-    psld |= {"clock": "snr", "matching": "hybrid"}
-    model = untrained(process=psld, preconditioning="gaussian")
+    model = untrained(process=PSLD_SECTION, preconditioning="gaussian")
     statistics = model.representation.statistics
     section = ReconstructionSettings.model_validate(SECTION | {"time": 1.0, "steps": 120})
     _, found = reconstruct(model, model.schedule(b=0.6), images(6), range(6), section, seed=0)

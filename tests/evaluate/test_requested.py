@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from columns import SIZE, untrained
+from every_process import PSLD_SECTION
 from presets import made_by
 
 from gud.config.jobs import Evaluation
@@ -249,11 +250,8 @@ def test_what_an_earlier_choice_of_the_pilot_left_is_computed_again_and_never_jo
     assert len(arrays["index"]) == 64 and all(one["chosen"] == chosen for one in made)
 
 
-PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04, "clock": "snr"}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("process", ["ou", PSLD | {"matching": "hybrid"}], ids=["ou", "psld"])
+@pytest.mark.parametrize("process", ["ou", PSLD_SECTION], ids=["ou", "psld"])
 def test_a_request_counts_what_the_network_sees_of_any_process(tmp_path, process):
     model, data = tmp_path / "model.safetensors", tmp_path / "data.npz"
     model.write_bytes(b"weights")

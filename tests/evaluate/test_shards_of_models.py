@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from columns import SIZE, untrained
+from every_process import PSLD_SECTION
 from presets import made_by
 
 from gud.config.jobs import Evaluation
@@ -15,10 +16,9 @@ from gud.evaluate.points import read_likelihood
 from gud.evaluate.run import evaluator, run_job
 from gud.evaluate.shards import Shards
 
-PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
 PROCESSES = {
     "ou": "ou",
-    "psld": PSLD | {"clock": "snr", "matching": "hybrid"},
+    "psld": PSLD_SECTION,
 }
 SHARED = {"images": 10, "batch_size": 4, "rtol": 0.1, "atol": 0.1, "precision": "float32"}
 SAMPLES = Sampling(

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from columns import untrained
+from every_process import PSLD_SECTION
 from sections import model_settings, network
 from training_runs import RUN
 
@@ -15,8 +16,6 @@ from gud.model import load
 from gud.networks.classifier import Classifier
 
 CLASSES = ("dark", "light", "striped")
-PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
-PSLD |= {"clock": "snr", "matching": "hybrid"}
 
 
 def classifier(**changes) -> StateClassifier:
@@ -49,7 +48,7 @@ def test_a_classifier_of_one_class_is_refused():
 
 
 @pytest.mark.parametrize("preconditioning", ["none", "gaussian"])
-@pytest.mark.parametrize("process", ["ou", PSLD], ids=["ou", "psld"])
+@pytest.mark.parametrize("process", ["ou", PSLD_SECTION], ids=["ou", "psld"])
 def test_probabilities_add_up_and_know_the_noising_state(process, preconditioning):
     found = classifier(process=process, preconditioning=preconditioning)
     z, schedule = states(found), found.schedule(b=0.6)
@@ -62,7 +61,7 @@ def test_probabilities_add_up_and_know_the_noising_state(process, preconditionin
 
 
 def test_the_log_likelihood_of_a_class_is_its_column_and_has_a_gradient_in_every_number():
-    found = classifier(process=PSLD, preconditioning="gaussian")
+    found = classifier(process=PSLD_SECTION, preconditioning="gaussian")
     z = states(found).requires_grad_()
     state = found.schedule(b=0.6)(torch.full((4,), 0.5, dtype=torch.float64))
     wanted = torch.tensor([2, 0, 1, 1])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from commands import gud
+from every_process import PSLD_SECTION
 from training_runs import RUN, arguments, complete, kill, losses, run_settings, weights
 
 from gud.classifier import load_classifier
@@ -11,8 +12,6 @@ from gud.data import datasets
 from gud.evaluate.applications.guide import assigned
 from gud.provenance import read_record
 
-PSLD = {"name": "psld", "Gamma": 0.25, "nu": 4.25, "kappa": 0.04}
-PSLD |= {"clock": "snr", "matching": "hybrid"}
 POINT = {"a": 1.0, "r": 0.0}
 SAMPLING = {
     "images": 8,
@@ -37,7 +36,7 @@ def changes(steps=120):
         "guidance": GUIDANCE,
     }
     figure = {"experiment": "tiny", "grids": [{"a": [1.0], "r": [0]}], "settings": settings}
-    model = RUN["model"] | {"process": PSLD}
+    model = RUN["model"] | {"process": PSLD_SECTION}
     return {"model": model, "figures": {"conditional": figure}}
 
 

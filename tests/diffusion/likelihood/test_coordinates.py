@@ -2,14 +2,11 @@
 
 import pytest
 import torch
+from every_process import PROCESSES
 
 from gud.diffusion.likelihood import basis_probes, log_likelihood
 from gud.diffusion.likelihood.coordinates import Standardised
 from gud.diffusion.processes import (
-    CriticallyDampedLangevin,
-    OrnsteinUhlenbeck,
-    PhaseSpaceLangevin,
-    ThirdOrderLangevin,
     per_component,
 )
 from gud.diffusion.samplers.gaussian import gaussian_denoiser
@@ -18,12 +15,6 @@ from gud.errors import InputError
 
 VARIANCE = torch.tensor([3.0, 0.05], dtype=torch.float64)
 SCHEDULE = SoftConditioning(VARIANCE.log(), -VARIANCE.log(), 0.7, -4.0, 5.0)
-PROCESSES = {
-    "ou": OrnsteinUhlenbeck(),
-    "psld": PhaseSpaceLangevin(0.25, 4.25, 0.04, clock="snr"),
-    "cld": CriticallyDampedLangevin(4.0, 0.04, clock="snr"),
-    "third order": ThirdOrderLangevin(0.04, clock="snr"),
-}
 EVERY = pytest.mark.parametrize("name", PROCESSES)
 
 

@@ -3,6 +3,7 @@
 import math
 from functools import cache
 
+import every_process
 import numpy as np
 import pytest
 import torch
@@ -16,10 +17,7 @@ from gud.diffusion.likelihood import (
     variational_bound,
 )
 from gud.diffusion.processes import (
-    CriticallyDampedLangevin,
-    OrnsteinUhlenbeck,
     PhaseSpaceLangevin,
-    ThirdOrderLangevin,
 )
 from gud.diffusion.schedules import SoftConditioning
 
@@ -27,12 +25,8 @@ COVARIANCE = np.array([[2.0, 0.5, -0.1], [0.5, 0.6, 0.15], [-0.1, 0.15, 0.08]])
 VARIANCE = torch.from_numpy(np.diag(COVARIANCE).copy())
 DATA = Gaussian(COVARIANCE, 1)
 SCHEDULE = SoftConditioning(VARIANCE.log(), -VARIANCE.log(), 0.6, -3.0, 6.0)
-PROCESSES = {
-    "ou": OrnsteinUhlenbeck(),
-    "psld": PhaseSpaceLangevin(0.25, 4.25, 0.04, clock="snr"),
-    "psld, its own clock": PhaseSpaceLangevin(0.02, 4.02, 0.04, clock="own"),
-    "cld": CriticallyDampedLangevin(4.0, 0.04, clock="snr"),
-    "third order": ThirdOrderLangevin(0.04, clock="snr"),
+PROCESSES = every_process.PROCESSES | {
+    "psld, its own clock": PhaseSpaceLangevin(0.02, 4.02, 0.04, clock="own")
 }
 EVERY = pytest.mark.parametrize("name", PROCESSES)
 COUNT = 1500

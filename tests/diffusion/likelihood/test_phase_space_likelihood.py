@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from every_process import PROCESSES
 from scipy.integrate import solve_ivp
 
 from gud.diffusion.likelihood import (
@@ -15,23 +16,13 @@ from gud.diffusion.likelihood import (
     prior_log_prob,
 )
 from gud.diffusion.processes import (
-    CriticallyDampedLangevin,
-    OrnsteinUhlenbeck,
-    PhaseSpaceLangevin,
     Recipe,
-    ThirdOrderLangevin,
 )
 from gud.diffusion.schedules import SoftConditioning
 from gud.errors import InputError
 
 VARIANCE = torch.tensor([0.4, 1.7], dtype=torch.float64)
 SCHEDULE = SoftConditioning(VARIANCE.log(), -VARIANCE.log(), 0.7, -4.0, 5.0)
-PROCESSES = {
-    "ou": OrnsteinUhlenbeck(),
-    "psld": PhaseSpaceLangevin(0.25, 4.25, 0.04, clock="snr"),
-    "cld": CriticallyDampedLangevin(4.0, 0.04, clock="snr"),
-    "third order": ThirdOrderLangevin(0.04, clock="snr"),
-}
 DRAWS = 4000
 
 

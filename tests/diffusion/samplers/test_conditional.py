@@ -1,16 +1,12 @@
 """Guidance and inpainting against conditional laws that are known in closed form."""
 
+import every_process
 import numpy as np
 import pytest
 import torch
 from gaussian import Gaussian
 
 from gud.diffusion.noising import NoisingState
-from gud.diffusion.processes import (
-    CriticallyDampedLangevin,
-    OrnsteinUhlenbeck,
-    PhaseSpaceLangevin,
-)
 from gud.diffusion.samplers import SAMPLERS, Options, ReverseProcess, guided
 from gud.diffusion.samplers.conditional import Inpainting
 from gud.diffusion.samplers.gaussian import gaussian_denoiser
@@ -19,11 +15,7 @@ from gud.randomness import ImageStreams
 
 ORDERING = torch.tensor([0.0, 0.8, 1.5], dtype=torch.float64)
 SCHEDULE = SoftConditioning(torch.zeros(3).double(), ORDERING, 0.6, -4.0, 4.0)
-PROCESSES = {
-    "ou": OrnsteinUhlenbeck(),
-    "psld": PhaseSpaceLangevin(0.25, 4.25, 0.04, clock="snr"),
-    "cld": CriticallyDampedLangevin(4.0, 0.04, clock="snr"),
-}
+PROCESSES = {name: every_process.PROCESSES[name] for name in ("ou", "psld", "cld")}
 MEANS = torch.tensor([[1.5, -0.5, 0.3], [-1.0, 0.8, 0.0]], dtype=torch.float64)
 SPREAD = torch.tensor([0.3, 0.6, 0.9], dtype=torch.float64)
 COUNT = 1000

@@ -6,16 +6,15 @@ covariance of the samples, without any of the moments that the samplers themselv
 
 import itertools
 
+import every_process
 import numpy as np
 import pytest
 import torch
 from gaussian import Gaussian
 
 from gud.diffusion.processes import (
-    CriticallyDampedLangevin,
     OrnsteinUhlenbeck,
     PhaseSpaceLangevin,
-    ThirdOrderLangevin,
 )
 from gud.diffusion.samplers import SAMPLERS, Options, ReverseProcess
 from gud.diffusion.samplers.bias import sampled_variance
@@ -28,10 +27,8 @@ VARIANCE = torch.from_numpy(np.diag(DATA).copy())
 ORDERING = torch.tensor([0.0, 0.8, 1.5], dtype=torch.float64)
 SCHEDULE = SoftConditioning(torch.zeros(3).double(), ORDERING, 0.6, -4.0, 4.0)
 PROCESSES = {
-    "psld": PhaseSpaceLangevin(0.25, 4.25, 0.04, clock="snr"),
     "psld, its own clock": PhaseSpaceLangevin(0.02, 4.02, 0.04),
-    "cld": CriticallyDampedLangevin(4.0, 0.04, clock="snr"),
-    "third order": ThirdOrderLangevin(0.04, clock="snr"),
+    **{name: every_process.PROCESSES[name] for name in ("psld", "cld", "third order")},
 }
 METHODS = [name for name in SAMPLERS if name.startswith(("exponential", "corrected"))]
 

@@ -1,12 +1,12 @@
 """Samplers in phase space on correlated Gaussian data with the exact joint score."""
 
+import every_process
 import numpy as np
 import pytest
 import torch
 from gaussian import Gaussian
 
 from gud.diffusion.noising import NoisingState
-from gud.diffusion.processes import CriticallyDampedLangevin, PhaseSpaceLangevin
 from gud.diffusion.samplers import GRIDS, SAMPLERS, Options, ReverseProcess, noise_of
 from gud.diffusion.samplers.stepwise import stretches
 from gud.diffusion.schedules import SoftConditioning
@@ -16,10 +16,7 @@ DATA = np.array([[1.5, 0.6, -0.2], [0.6, 0.7, 0.3], [-0.2, 0.3, 0.9]])
 ORDERING = torch.tensor([0.0, 0.8, 1.5], dtype=torch.float64)
 SCHEDULE = SoftConditioning(torch.zeros(3).double(), ORDERING, 0.6, -4.0, 4.0)
 GAUSSIAN = Gaussian(DATA, channels=1)
-PROCESSES = {
-    "psld": PhaseSpaceLangevin(0.25, 4.25, 0.04, clock="snr"),
-    "cld": CriticallyDampedLangevin(4.0, 0.04, clock="snr"),
-}
+PROCESSES = {name: every_process.PROCESSES[name] for name in ("psld", "cld")}
 
 
 def marginal(process, t: float) -> np.ndarray:
