@@ -58,11 +58,24 @@ def test_every_artefact_of_a_run_passes_and_all_are_of_a_known_kind(verdicts):
     assert sum(len(verdict.checks) for verdict in verdicts) > 5 * len(verdicts)
 
 
+def alone(run, folder, name):
+    """A folder of results that holds one artefact of the run and its record."""
+    for file in (run.results / name, record_path(run.results / name)):
+        copied = folder / file.relative_to(run.results)
+        copied.parent.mkdir(exist_ok=True)
+        shutil.copy(file, copied)
+    return "verify", run.named.file, "--results", folder
+
+
+def test_the_exit_status_of_what_passes_is_0(run, tmp_path, capsys):
+    assert gud(*alone(run, tmp_path, "data/natural16.npz"), "--all") == 0
+    passed, count = capsys.readouterr().out.splitlines()
+    assert passed.startswith("pass   data/natural16.npz")
+    assert count == "1 artefacts: 1 pass, 0 stale, 0 fail"
+
+
 def test_the_exit_status_tells_of_failures_and_json_of_all_checks(run, tmp_path, capsys):
-    for name in ("figure3.csv", "figure3.csv.json"):
-        (tmp_path / "tables").mkdir(exist_ok=True)
-        shutil.copy(run.results / "tables" / name, tmp_path / "tables")
-    line = ("verify", run.named.file, "--results", tmp_path)
+    line = alone(run, tmp_path, "tables/figure3.csv")
     assert gud(*line) == 2
     out = capsys.readouterr().out
     assert out.startswith("fail   tables/figure3.csv") and "MISSING FILE" in out
