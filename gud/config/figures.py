@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import create_model
 
-from gud.config.paths import experiment_statistics, point_files, scale_file, table_file
+from gud.config.paths import point_files, scale_file
 from gud.config.sections.bases import BasisSettings
 from gud.config.sections.evaluation import Sampling
 from gud.config.sections.experiments import Experiment, grid_faults
@@ -27,9 +27,7 @@ from gud.config.sections.validation import Fault
 from gud.errors import InputError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
     from matplotlib.figure import Figure
-    from torch import Tensor
 
     from gud.config.preset import Preset
 
@@ -170,22 +168,6 @@ class ApplicationSection(FigureSection):
         return point_files([self.experiment], self.made, self.grids)
 
 
-class VarianceSection(FigureSection):
-    """A figure of the variances of the components in the basis of an experiment."""
-
-    experiment: Name
-
-    def sources(self, preset: Preset) -> list[str]:
-        return [experiment_statistics(preset.experiments[self.experiment])]
-
-    def read(self, paths: Sequence[Path]) -> Float[Tensor, " components"]:
-        """The variances Sigma_i of the basis."""
-        from gud.data import statistics
-
-        (path,) = self.only(paths)
-        return statistics.load(path).variance
-
-
 class TableSection(ShownSection):
     """A table: experiments at all points that they are evaluated at."""
 
@@ -209,19 +191,6 @@ class TableSection(ShownSection):
         return [
             scale_file(name) for name in made if made[name].nll.grids and name == made[name].group
         ]
-
-
-class TableFigureSection(TableSection, FigureSection):
-    """A figure of what its table holds."""
-
-    def sources(self, preset: Preset) -> list[str]:
-        return [table_file(self.key())]
-
-    def read(self, paths: Sequence[Path]) -> Any:
-        from gud.report.reading import read_table
-
-        (table,) = self.only(paths)
-        return read_table(table)
 
 
 class NamedFigures(Section):

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gud.config.claims import curve_faults, experiments_of, legend_faults
-from gud.config.figures import Labels, TableFigureSection
+from gud.config.figures import Labels
 from gud.config.leaves import differing
 from gud.config.sections.experiments import Experiment
 from gud.config.sections.section import Name
 from gud.config.sections.validation import Fault
 from gud.errors import InputError
+from gud.figures.drawing.sections import TableFigureSection
 
 if TYPE_CHECKING:
     import pandas as pd

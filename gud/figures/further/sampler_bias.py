@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from gud.config.figures import Labels, VarianceSection
+from gud.config.figures import Labels
 from gud.config.sections.processes import ProcessSettings
 from gud.config.sections.section import Positive, PositiveFloat
+from gud.figures.drawing.sections import VarianceSection
 
 if TYPE_CHECKING:
     from jaxtyping import Float

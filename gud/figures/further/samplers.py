@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gud.config.figures import Labels, TableFigureSection
+from gud.config.figures import Labels
+from gud.figures.drawing.sections import TableFigureSection
 from gud.figures.further.sde_and_ode import SdeAndOde
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gud.config.claims import curve_faults, experiments_of, group_faults
-from gud.config.figures import Labels, TableFigureSection
+from gud.config.figures import Labels
 from gud.config.sections.section import Name
 from gud.config.sections.validation import Fault
+from gud.figures.drawing.sections import TableFigureSection
 
 if TYPE_CHECKING:
     import pandas as pd

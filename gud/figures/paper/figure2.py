@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from gud.config.figures import Labels, VarianceSection
+from gud.config.figures import Labels
 from gud.config.sections.validation import Fault
+from gud.figures.drawing.sections import VarianceSection
 
 if TYPE_CHECKING:
     import numpy as np
