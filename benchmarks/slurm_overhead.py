@@ -19,7 +19,7 @@ import click
 import pandas as pd
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests/slurm"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "tests/slurm"), str(ROOT / "tests/shared")]
 
 from cluster import Cluster, running  # noqa: E402
 from pipeline import FIGURE, Pipeline, scan_preset  # noqa: E402

@@ -2,15 +2,14 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from presets import ROOT
 from snakemake.profiles import ProfileConfigFileParser
 
-ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {
     "pytorch": "torch",
     "matplotlib-base": "matplotlib",

@@ -2,18 +2,18 @@
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from presets import ROOT
 
 from gud.config.preset import load_preset
 from gud.config.reading import read_yaml
 from gud.errors import InputError
 
-CONFIG = Path(__file__).parents[2] / "config"
+CONFIG = ROOT / "config"
 LEVELS = "bcdefghij"
 
 

@@ -1,11 +1,10 @@
 """Presets are validated in one sentence before anything runs."""
 
-from pathlib import Path
 from typing import get_args
 
 import pytest
 import yaml
-from presets import as_yaml
+from presets import ROOT, as_yaml
 
 from gud.config.preset import load_preset, merge
 from gud.config.sections.bases import basis_name, basis_of
@@ -14,7 +13,7 @@ from gud.config.sections.points import point_name, points
 from gud.diffusion.samplers import GRIDS, SAMPLERS
 from gud.errors import InputError
 
-CONFIG = Path(__file__).parents[2] / "config"
+CONFIG = ROOT / "config"
 
 
 def changed(tmp_path, *keys, value):

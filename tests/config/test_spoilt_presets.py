@@ -3,17 +3,16 @@
 import copy
 import functools
 import json
-from pathlib import Path
 
 import pytest
 import yaml
-from presets import as_yaml
+from presets import ROOT, as_yaml
 from spoilt_keys import DELETE, ONE_KEY, SEVERAL_KEYS
 
 from gud.config.preset import load_preset
 from gud.errors import InputError
 
-CONFIG = Path(__file__).parents[2] / "config"
+CONFIG = ROOT / "config"
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +18,12 @@ from commands import data_section, status
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from presets import ROOT
 from pyarrow import parquet
 
 from gud.data import datasets
 from gud.data.sources.source import reduce
 from gud.provenance import read_record, sha256
-
-ROOT = Path(__file__).parents[2]
 
 
 @given(factor=st.sampled_from([1, 2, 3, 4, 6, 8, 12]), seed=st.integers(0, 99))

@@ -4,13 +4,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from commands import gud, status, write_preset
 from figure_tables import LABELS, STAND_IN, drawn, section, texts
+from presets import ROOT
 
 from gud.config.figures import figure_settings
 from gud.config.sections.bases import PrincipalBasis
@@ -76,8 +76,8 @@ for path in sys.argv[3:]:
     draw(section(name), labels, [Path(path.split("=")[1])], files)
 """
     words = [f"{name}={sources[name]}" for name in ("figure2", "figure3", "figure5")]
-    here = Path(__file__).parent
-    path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(here), str(here.parent)])
+    folders = (str(ROOT / folder) for folder in ("tests/figures", "tests/shared"))
+    path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), *folders])
     epoch = str(int(time.time()) + 86400)
     subprocess.run(
         [sys.executable, "-c", code, OF_PCA.model_dump_json(), tmp_path / "second", *words],

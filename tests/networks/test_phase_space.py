@@ -1,10 +1,9 @@
 """Models of position and momentum: what their networks see, predict and learn."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from exact_noise import SIZE, statistics
+from presets import ROOT
 from sections import model_settings
 from training_runs import RUN
 
@@ -15,7 +14,7 @@ from gud.model import Model
 from gud.networks import build_network
 from gud.training.loss import denoising_loss
 
-PRESETS = Path(__file__).parents[2] / "config"
+PRESETS = ROOT / "config"
 PSLD = {"name": "psld", "Gamma": 0.02, "nu": 4.02, "kappa": 0.04}
 CLD = {"name": "cld", "nu": 4.0, "kappa": 0.04}
 PROCESSES = {

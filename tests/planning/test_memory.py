@@ -1,10 +1,8 @@
 """The batches that fit a GPU, against closed forms and the weights and activations of a network."""
 
-from pathlib import Path
-
 import pytest
 from commands import gud
-from presets import as_yaml, tiny_preset
+from presets import ROOT, as_yaml, tiny_preset
 
 from gud.config.preset import load_preset
 from gud.networks.cost import Cost
@@ -13,7 +11,7 @@ from gud.planning.memory import COPIES, GIGA, ROOM, advice, memory, micro_batch
 
 # 1 GB of weights in training, and 1 GB an image.
 COST = Cost(int(GIGA) // (4 * COPIES), 0, 0, 0, int(GIGA))
-PAPER = Path(__file__).parents[2] / "config/paper.yaml"
+PAPER = ROOT / "config/paper.yaml"
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ import pytest
 import yaml
 from commands import gud
 from finished_results import results
-from presets import as_yaml
+from presets import ROOT, as_yaml
 
 from gud.errors import InputError
 from gud.provenance import read_record, record_path, write_record
 from gud.report.comparison import MARKERS, as_markdown, compare
 from gud.report.published import load_published
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 CIFAR10 = {"source": "cifar10", "archive": "cifar10"}
 MEASURES = yaml.safe_load((REFERENCE / "published.yaml").read_text())["measures"]

@@ -1,12 +1,11 @@
 """The papers' numbers that ours stand beside."""
 
-from pathlib import Path
+from presets import ROOT
 
 from gud.config.preset import load_preset
 from gud.figures.further.sde_and_ode import SdeAndOde
 from gud.report.published import load_published
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 
 

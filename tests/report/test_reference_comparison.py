@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pandas as pd
+from presets import ROOT
 
 from gud.provenance import read_record, sha256
 from gud.report.comparison import MARKERS, as_markdown
 from gud.report.published import load_published
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 
 

@@ -1,18 +1,15 @@
 """The comparison of processes, drawn from a table of known numbers."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from figure_tables import drawn, row, texts
-from presets import as_yaml
+from presets import ROOT, as_yaml
 
 from gud.config.preset import load_preset
 from gud.errors import InputError
 
-ROOT = Path(__file__).parents[2]
 MADE = {
     "ou": ("ou", np.nan, None),
     "cld": ("cld", 0.0, "hybrid"),

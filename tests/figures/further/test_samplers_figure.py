@@ -1,13 +1,11 @@
 """Samplers of one network: what is drawn for the figure, its table, and its curves."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from figure_tables import drawn, row, section, texts
-from presets import as_yaml
+from presets import ROOT, as_yaml
 from table_artefacts import quality
 
 from gud.config.preset import load_preset
@@ -15,7 +13,6 @@ from gud.diffusion.samplers import SAMPLERS
 from gud.errors import InputError
 from gud.report.tables import tabulate
 
-ROOT = Path(__file__).parents[2]
 STEPS = {"method": "euler_maruyama", "grid": "quadratic", "steps": [10, 50]}
 SETTINGS = {
     "experiments": ["psld_001"],
