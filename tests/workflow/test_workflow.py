@@ -106,6 +106,17 @@ def test_adding_a_value_of_a_computes_the_new_points_alone(copy):
     assert 1.5 in pd.read_csv(copy.folder / table).a.tolist()
 
 
+def test_a_value_of_a_is_added_also_where_snakemake_has_no_metadata(copy):
+    shutil.rmtree(copy.folder / ".snakemake")
+    assert copy.planned(ALL) == {}
+    preset = whole_preset()
+    preset["defaults"]["nll"]["grids"][0]["a"].append(1.5)
+    copy.write(preset)
+    planned = copy.planned(ALL)
+    assert planned.keys() >= {"evaluate", "point", "table", "figure"}
+    assert not planned.keys() & {"data", "fit_basis", "train", "quality"}
+
+
 def test_a_newer_source_file_retrains_nothing(copy):
     for source in (ROOT / "gud").rglob("*.py"):
         source.touch()
