@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
+from gud.config.figures import ROOMS, figure_sections
 from gud.provenance import Record, sha256
 from gud.provenance.places import CHECKOUT, PROJECT
 from gud.provenance.versions import git, source_digest
@@ -13,6 +15,9 @@ IMMATERIAL = (
     *("config/", "provenance/"),
 )
 """Sources on which no number depends, or none that the settings in the record do not tell."""
+SECTIONS = tuple(room.removeprefix("gud.").replace(".", "/") + "/" for room in ROOMS)
+"""Where the sections of figures are, all of which are imported to read any preset."""
+PICTURES = (".png", ".pdf")
 NAMED = 3
 """Sources and commits that are named of many."""
 
@@ -26,7 +31,7 @@ def changed_sources(record: Record) -> str:
     names = [
         f"gud/{name}"
         for name, digest in record.get("sources", {}).items()
-        if not name.startswith(IMMATERIAL) and source_digest(name) != digest
+        if source_digest(name) != digest and matters(name, record["artefact"])
     ]
     for name, digest in record.get("inputs", {}).items():
         if name.startswith(PROJECT):
@@ -39,6 +44,25 @@ def changed_sources(record: Record) -> str:
     commits = commits_since(made, tuple(names)) if made else ()
     since = f"; commits {_some(commits)}" if commits else ""
     return f"changed: {_some([name.removeprefix('gud/') for name in names])}{since}"
+
+
+def matters(source: str, artefact: str) -> bool:
+    """Whether what an artefact holds depends on a source of `gud` that its command imported.
+
+    Args:
+        source: below the folder of `gud`.
+        artefact: the name of its file.
+    """
+    file = Path(artefact)
+    picture = file.suffix in PICTURES
+    if source.startswith(SECTIONS):
+        # A figure is drawn by its section, and by those that this one derives from.
+        section: type = figure_sections().get(file.stem, object)
+        modules = {base.__module__ for base in section.__mro__}
+        return picture and f"gud.{source.removesuffix('.py').replace('/', '.')}" in modules
+    if source.startswith("figures/drawing/"):
+        return picture
+    return not source.startswith(IMMATERIAL)
 
 
 @functools.cache
