@@ -31,7 +31,7 @@ def changed_sources(record: Record) -> str:
     names = [
         f"gud/{name}"
         for name, digest in record.get("sources", {}).items()
-        if source_digest(name) != digest and matters(name, record["artefact"])
+        if source_digest(name) != digest and matters(name, record.get("artefact", ""))
     ]
     for name, digest in record.get("inputs", {}).items():
         if name.startswith(PROJECT):
