@@ -5,7 +5,6 @@ from __future__ import annotations
 from gud.config import paths
 from gud.config.figures import FigureSection, ShownSection, TableSection, figure_of
 from gud.config.jobs import (
-    batches_in_job,
     get_data,
     get_evaluation,
     get_experiment,
@@ -60,10 +59,9 @@ def jobs_of_point(preset: Preset, experiment: str, quantity: str, point: str) ->
     """The receipts of the jobs that compute the shards of a point."""
     evaluation = get_evaluation(preset, experiment, quantity)
     evaluation.point(point)
-    jobs = evaluation.jobs(batches_in_job(preset, quantity))
     return [
         paths.job_file(experiment, quantity, name)
-        for name, ranges in jobs.items()
+        for name, ranges in evaluation.jobs().items()
         if point in ranges
     ]
 

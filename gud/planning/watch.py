@@ -29,7 +29,7 @@ import numpy as np
 from gud.cli import File, NamedPreset, preset_argument
 from gud.config import inputs, paths
 from gud.config.applications import ClassifierName
-from gud.config.jobs import Evaluation, batches_in_job
+from gud.config.jobs import Evaluation
 from gud.config.preset import Preset
 from gud.config.sections.evaluation import ClassifierSettings
 from gud.config.sections.model import TrainingSettings
@@ -100,10 +100,10 @@ def patience(shards: Mapping[Path, float]) -> float:
         return PATIENCE
 
 
-def quantity_row(evaluation: Evaluation, batches: int, results: Path, now: float) -> Row:
+def quantity_row(evaluation: Evaluation, results: Path, now: float) -> Row:
     """Likelihoods or samples at all points of one experiment: shards, points and jobs."""
     experiment, quantity = evaluation.experiment, evaluation.name
-    jobs, size = evaluation.jobs(batches), evaluation.settings.batch_size
+    jobs, size = evaluation.jobs(), evaluation.settings.batch_size
     shards = {
         name: [
             results / experiment / quantity / paths.shard_file(point, start)
@@ -188,7 +188,7 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
                     log = paths.classifier_log(name, which)
                     yield training(f"{name} {which}", asked.training, file, log)
             case Evaluation():
-                yield quantity_row(asked, batches_in_job(preset, stage.name), results, now)
+                yield quantity_row(asked, results, now)
             case _:
                 yield from artefacts(f"{name} {stage.name}", files)
     tables, named = inputs.all_tables(preset), preset.figures.named()

@@ -8,7 +8,7 @@ from functools import partial
 
 from gud.config.applications import ApplicationJob
 from gud.config.figures import ApplicationSection
-from gud.config.jobs import Evaluation, batches_in_job
+from gud.config.jobs import Evaluation
 from gud.config.preset import Preset
 from gud.config.sections.evaluation import (
     BOUND_REPLICATES,
@@ -143,7 +143,7 @@ def evaluation_work(
 ) -> Work:
     """Likelihoods or samples at all points; evaluations are those of finished work if there is."""
     settings, experiment = evaluation.settings, preset.experiments[evaluation.experiment]
-    jobs = evaluation.jobs(batches_in_job(preset, evaluation.name)).values()
+    jobs = evaluation.jobs().values()
     in_jobs = [sum(last - first for first, last in job.values()) for job in jobs]
     images, assumed = sum(in_jobs), ""
     # An ODE of samples has tolerances, and no steps.

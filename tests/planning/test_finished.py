@@ -6,7 +6,7 @@ from bills import NAME, RATES, table_of, write
 from commands import gud
 from safetensors.torch import load_file
 
-from gud.config.jobs import evaluations, get_evaluation
+from gud.config.jobs import get_evaluation
 from gud.config.paths import history_file
 from gud.config.preset import load_preset
 from gud.planning import bill
@@ -30,7 +30,7 @@ def worked(tmp_path_factory):
     asked = ["--preset", file, "--experiment", NAME, "--data", data, "--device", "cpu"]
     assert gud("train", *asked, "--statistics", statistics, "--out", model) == 0
     preset = load_preset(file)
-    jobs = get_evaluation(preset, NAME, "nll").jobs(preset.compute.job_batches.nll)
+    jobs = get_evaluation(preset, NAME, "nll").jobs()
     job = next(iter(jobs))
     out = ["--model", model, "--out", folder / "results" / NAME / f"nll/jobs/{job}.json"]
     assert gud("evaluate", *asked, "--quantity", "nll", "--job", job, *out) == 0
@@ -44,8 +44,7 @@ def test_finished_work_gives_its_own_rates_and_evaluations(worked, costs):
     trained = finished_training(table, experiment)
     last = pd.read_csv(table).iloc[-1]
     assert trained.seconds == pytest.approx(last.seconds / (last.step * 8))
-    likelihood = next(evaluation for evaluation in evaluations(preset) if evaluation.name == "nll")
-    evaluated = finished_shards(results, likelihood)
+    evaluated = finished_shards(results, get_evaluation(preset, NAME, "nll"))
     assert evaluated.source == "results (6 images on cpu)"
     assert evaluated.evaluations >= LEAST_EVALUATIONS
     found = finished_work(preset, worked / "results")
