@@ -149,7 +149,8 @@ def main(
             torch.set_num_threads(chosen.compute.threads)
         rates = by_network(chosen, lambda experiment, size: measure(experiment, size, device))
         here = device.type == "cpu" and chosen.compute.gpu > 0
-        source = f"measured ({device_name(device)})"
+        cpu = f"cpu, {torch.get_num_threads()} threads"
+        source = f"measured ({cpu if device.type == 'cpu' else torch.cuda.get_device_name()})"
     else:
         rates = {name: stated(cost, teraflops) for name, cost in costs.items()}
         source, found = f"stated ({teraflops:g} teraflops)", {}
@@ -172,9 +173,3 @@ def main(
     if csv:
         write_text(csv, table.to_csv(index=False))
         write_record(csv, inputs=[preset.file], started=started)
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name()
-    return f"cpu, {torch.get_num_threads()} threads"

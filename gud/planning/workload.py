@@ -16,14 +16,11 @@ from gud.config.sections.evaluation import (
     Likelihood,
     Sampling,
 )
-from gud.config.sections.experiments import Experiment
 from gud.config.sections.model import TrainingSettings
 from gud.config.sections.points import points
 from gud.config.sections.schedules import PathSearch
-from gud.config.sections.section import Parameters
-from gud.diffusion.schedules import Schedule
 from gud.networks.cost import Cost
-from gud.planning.costs import stand_in_representation
+from gud.planning.costs import schedule_at
 from gud.planning.finished import Finished, Found
 from gud.planning.memory import BYTES, COPIES, memory, together
 from gud.planning.rates import Rates
@@ -120,15 +117,12 @@ def planned(
             case Evaluation() as evaluation:
                 yield evaluation_work(work, preset, evaluation, cost, adaptive, finished)
             case ApplicationSection() as figure:
-                data = preset.data[experiment.data]
                 kinds = {kind.made: kind for kind in ApplicationJob.__subclasses__()}
-                made, amounts = kinds[figure.made], []
-                for point, values in points(figure.grids).items():
-                    schedule = schedule_at(preset, experiment, values)
-                    job = made.of(preset, stage.experiment, point)
-                    amounts.append(job.amount(data, schedule))
-                images, forward, disk = map(sum, zip(*amounts, strict=True))
-                yield work(jobs, images, forward=forward, disk_bytes=disk)
+                (point,) = points(figure.grids)
+                job = kinds[figure.made].of(preset, stage.experiment, point)
+                schedule = schedule_at(preset, experiment, job.parameters)
+                made = job.amount(preset.data[experiment.data], schedule)
+                yield work(jobs, made.images, forward=made.passes, disk_bytes=made.kept)
             case samples:
                 yield work(jobs, samples.images * jobs)
 
@@ -186,9 +180,3 @@ def evaluation_work(
         memory_bytes=memory_bytes,
         assumed=assumed,
     )
-
-
-def schedule_at(preset: Preset, experiment: Experiment, parameters: Parameters) -> Schedule:
-    """The schedule of an experiment for data whose statistics are not known yet."""
-    size = preset.data[experiment.data].image_size
-    return experiment.schedule.build(stand_in_representation(experiment, size), parameters)
