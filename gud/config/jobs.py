@@ -12,11 +12,7 @@ from gud.config.figures import Labels
 from gud.config.paths import model_file, path_file
 from gud.config.preset import Preset
 from gud.config.sections.data import Data
-from gud.config.sections.evaluation import (
-    Likelihood,
-    Ranges,
-    Sampling,
-)
+from gud.config.sections.evaluation import Likelihood, Ranges, Sampling
 from gud.config.sections.experiments import MOST_BATCHES, Experiment, MadeBy
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, parameters_of_point, points
