@@ -10,7 +10,7 @@ from gud.config.jobs import get_evaluation
 from gud.config.paths import history_file
 from gud.config.preset import load_preset
 from gud.planning import bill
-from gud.planning.finished import finished_shards, finished_training, finished_work
+from gud.planning.finished import finished_shards, finished_training
 from gud.planning.workload import LEAST_EVALUATIONS, planned
 
 pytestmark = pytest.mark.slow
@@ -47,31 +47,32 @@ def test_finished_work_gives_its_own_rates_and_evaluations(worked, costs):
     evaluated = finished_shards(results, get_evaluation(preset, NAME, "nll"))
     assert evaluated.source == "results (6 images on cpu)"
     assert evaluated.evaluations >= LEAST_EVALUATIONS
-    found = finished_work(preset, worked / "results")
     # With stated rates, the number of evaluations is still that of the finished jobs.
-    table = table_of(preset, costs, found=found)
+    table = table_of(preset, costs, results=results)
     passes = table.forward[NAME, "likelihood"]
     assert passes == round(8 * evaluated.evaluations)
     assert table.hours[NAME, "likelihood"] == pytest.approx(passes * (2.0 + 3.0) / 3600)
-    works = list(planned(preset, costs, 100, found))
+    works = list(planned(preset, costs, 100, results))
     rates = dict.fromkeys(preset.experiments, RATES)
-    hours = bill.bill(works, rates, "measured", found).set_index(["experiment", "stage"]).hours
+    table = bill.bill(works, rates, "measured", measured=True)
+    hours = table.set_index(["experiment", "stage"]).hours
     assert hours[NAME, "training"] == pytest.approx(48 * trained.seconds / 3600)
     assert hours[NAME, "likelihood"] == pytest.approx(8 * evaluated.seconds / 3600)
     assert hours["a_scan_matching", "training"] == pytest.approx((48 * 0.5 + 6 * 0.25) / 3600)
 
 
-def test_finished_work_of_other_settings_is_no_rate(worked, tmp_path):
+def test_finished_work_of_other_settings_is_no_rate(worked, costs, tmp_path):
     def other(preset):
         preset["defaults"]["network"]["width"] = 16
         preset["defaults"]["nll"]["settings"]["rtol"] = 0.01
 
     preset = load_preset(write(tmp_path / "tiny.yaml", other))
-    assert finished_work(preset, worked / "results") == {}
+    works = planned(preset, costs, 100, worked / "results")
+    assert not any(work.finished for work in works)
 
 
 def test_the_disk_of_a_training_is_that_of_its_tensors(worked, costs):
-    work = next(planned(load_preset(worked / "tiny.yaml"), costs, 100, {}))
+    work = next(planned(load_preset(worked / "tiny.yaml"), costs, 100, worked / "results"))
     folder = worked / "results" / NAME
     checkpoints = sorted((folder / "checkpoints").glob("step-*.safetensors"))
     assert len(checkpoints) == 2
