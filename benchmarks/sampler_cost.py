@@ -95,7 +95,7 @@ def drawn(
     """Samples of a trained network with what is told of them, and the seconds of an image."""
     model, points = model_of(preset, experiment), {point: parameters_of_point(point)}
     made = trained(preset, experiment)
-    evaluation = Evaluation(experiment, model, made, preset.seed, "samples", points, sampling)
+    evaluation = Evaluation(experiment, model, made, preset.seed, "samples", points, sampling, 1)
     settings = evaluation.record(point)
     # However many images are asked for, a batch of them is the same.
     del settings["sampling"]["images"]

@@ -61,14 +61,10 @@ class ApplicationJob(Section):
                 f"point {point} is not in the grids of {cls.made} of {experiment}: "
                 f"{', '.join(found)}"
             )
-        own = cls.settings_of(figure.settings)
-        return cls(experiment=experiment, parameters=found[name], seed=preset.seed, **own)
-
-    @classmethod
-    def settings_of(cls, settings: Any) -> dict[str, Section]:
-        """The field of its own, of the settings of a figure."""
         (own,) = cls.model_fields.keys() - ApplicationJob.model_fields.keys()
-        return {own: settings}
+        # The settings of a figure are those of its job, or hold them beside others.
+        asked: dict[str, Any] = {own: getattr(figure.settings, own, figure.settings)}
+        return cls(experiment=experiment, parameters=found[name], seed=preset.seed, **asked)
 
     @abstractmethod
     def amount(self, data: Data, schedule: Schedule) -> Amount:
@@ -126,10 +122,6 @@ class GuidanceJob(ApplicationJob):
 
     made: ClassVar = "guided"
     guidance: Guidance
-
-    @classmethod
-    def settings_of(cls, settings: ConditionalSettings) -> dict[str, Section]:
-        return {"guidance": settings.guidance}
 
     def amount(self, data: Data, schedule: Schedule) -> Amount:
         """Of each class, and of none."""

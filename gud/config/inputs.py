@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from gud.config import paths
 from gud.config.figures import FigureSection, ShownSection, TableSection, figure_of
-from gud.config.jobs import (
-    batches_in_job,
-    get_data,
-    get_evaluation,
-    get_experiment,
-    model_of,
-    network_of,
-)
+from gud.config.jobs import get_data, get_evaluation, get_experiment, model_of, network_of
 from gud.config.preset import Preset
 from gud.errors import InputError
 
@@ -60,10 +53,9 @@ def jobs_of_point(preset: Preset, experiment: str, quantity: str, point: str) ->
     """The receipts of the jobs that compute the shards of a point."""
     evaluation = get_evaluation(preset, experiment, quantity)
     evaluation.point(point)
-    jobs = evaluation.jobs(batches_in_job(preset, quantity))
     return [
         paths.job_file(experiment, quantity, name)
-        for name, ranges in jobs.items()
+        for name, ranges in evaluation.jobs().items()
         if point in ranges
     ]
 
@@ -172,12 +164,12 @@ def pictures(preset: Preset) -> list[str]:
     tabled = {
         name for figure in figures if isinstance(figure, TableSection) for name in figure.shown()
     }
-    courses = {paths.course_picture(network_of(preset, name)) for name in shown}
+    courses = {paths.picture_file(network_of(preset, name), "training") for name in shown}
     likely = {
-        picture(name)
+        paths.picture_file(name, what)
         for name in tabled
         if measured(preset, name)
-        for picture in (paths.likelihoods_picture, paths.steps_picture)
+        for what in ("nll", "steps")
     }
-    sampled = {paths.samples_picture(name) for name in tabled if drawn(preset, name)}
+    sampled = {paths.picture_file(name, "samples") for name in tabled if drawn(preset, name)}
     return sorted(centred | spectra | courses | likely | sampled)

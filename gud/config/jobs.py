@@ -12,11 +12,7 @@ from gud.config.figures import Labels
 from gud.config.paths import model_file, path_file
 from gud.config.preset import Preset
 from gud.config.sections.data import Data
-from gud.config.sections.evaluation import (
-    Likelihood,
-    Ranges,
-    Sampling,
-)
+from gud.config.sections.evaluation import Likelihood, Ranges, Sampling
 from gud.config.sections.experiments import MOST_BATCHES, Experiment, MadeBy
 from gud.config.sections.model import ModelSettings, TrainingSettings
 from gud.config.sections.points import Grid, parameters_of_point, points
@@ -64,6 +60,7 @@ class Evaluation:
             `gallery-METHOD`.
         points: by identifier, such as `a=0.4_r=0`.
         settings: how it is computed; `batch_size` images are computed together.
+        batches: of images that one job computes.
     """
 
     experiment: str
@@ -73,6 +70,7 @@ class Evaluation:
     name: str
     points: dict[str, Parameters]
     settings: Likelihood | Sampling
+    batches: int
 
     @property
     def requested(self) -> bool:
@@ -90,14 +88,13 @@ class Evaluation:
             section: self.settings.model_dump(),
         }
 
-    def jobs(self, batches: int) -> dict[str, Ranges]:
-        """The work in jobs of `batches` batches: the range of images of each point in a job.
+    def jobs(self) -> dict[str, Ranges]:
+        """The work in jobs: the range of images of each point in a job.
 
         A job's name is a hash of all that it computes. An evaluation with a requested error is one
         job, which computes as much of it as it takes.
         """
-        if self.requested:
-            batches = MOST_BATCHES
+        batches = MOST_BATCHES if self.requested else self.batches
         images, size = self.settings.images, self.settings.batch_size
         work = [(point, start) for point in self.points for start in range(0, images, size)]
         jobs = {}
@@ -190,14 +187,8 @@ def search_job(preset: Preset, name: str) -> SearchJob:
     return SearchJob(experiment=name, schedule=schedule, search=search, seed=preset.seed)
 
 
-def evaluations(preset: Preset) -> Iterator[Evaluation]:
-    """All that is computed at points of schedules, but for what single figures ask for."""
-    for name in preset.experiments:
-        yield from evaluations_of(preset, name)
-
-
 def evaluations_of(preset: Preset, name: str) -> Iterator[Evaluation]:
-    """Those of one experiment; `InputError` if there is none of that name."""
+    """All that is computed at points of its schedule, but for what single figures ask for."""
     experiment = get_experiment(preset, name)
     asked: list[tuple[str, list[Grid], Likelihood | Sampling]] = [
         ("nll", experiment.nll.grids, experiment.nll.settings),
@@ -206,9 +197,10 @@ def evaluations_of(preset: Preset, name: str) -> Iterator[Evaluation]:
     for figure in preset.figures.named().values():
         if name in figure.sampled(preset.experiments):
             asked += [(key, *samples) for key, samples in figure.samples(experiment).items()]
-    made, model = trained(preset, name), model_of(preset, name)
+    made, model, batches = trained(preset, name), model_of(preset, name), preset.compute.job_batches
     for quantity, grids, settings in asked:
-        yield Evaluation(name, model, made, preset.seed, quantity, points(grids), settings)
+        most = batches.nll if quantity == "nll" else batches.samples
+        yield Evaluation(name, model, made, preset.seed, quantity, points(grids), settings, most)
 
 
 def get_evaluation(preset: Preset, experiment: str, quantity: str) -> Evaluation:
@@ -217,9 +209,3 @@ def get_evaluation(preset: Preset, experiment: str, quantity: str) -> Evaluation
         if evaluation.name == quantity:
             return evaluation
     raise InputError(f"the preset does not ask for {quantity} of experiment {experiment}")
-
-
-def batches_in_job(preset: Preset, quantity: str) -> int:
-    """How many batches of images a job of a quantity computes."""
-    batches = preset.compute.job_batches
-    return batches.nll if quantity == "nll" else batches.samples

@@ -54,20 +54,9 @@ def history_file(experiment: str) -> str:
     return f"{experiment}/{HISTORY}"
 
 
-def course_picture(experiment: str) -> str:
-    return f"{experiment}/training.png"
-
-
-def likelihoods_picture(experiment: str) -> str:
-    return f"{experiment}/nll.png"
-
-
-def steps_picture(experiment: str) -> str:
-    return f"{experiment}/steps.png"
-
-
-def samples_picture(experiment: str) -> str:
-    return f"{experiment}/samples.png"
+def picture_file(experiment: str, shown: str) -> str:
+    """A picture of the `training`, the `nll`, the solver's `steps` or the `samples`."""
+    return f"{experiment}/{shown}.png"
 
 
 def point_file(experiment: str, quantity: str, point: str, suffix: str = "npz") -> str:

@@ -6,8 +6,10 @@ The workflow runs a job again when its line changes, and it alone: the job itsel
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from gud.config.applications import (
+    ApplicationJob,
     ClassifierName,
     GuidanceJob,
     InpaintingJob,
@@ -70,20 +72,14 @@ def likelihoods(preset: Preset, experiment: str) -> str:
     return json.dumps([evaluation.record(point) for point in evaluation.points], sort_keys=True)
 
 
-def strips(preset: Preset, experiment: str, point: str) -> str:
-    return StripJob.of(preset, experiment, point).model_dump_json()
+def _application(job: type[ApplicationJob], preset: Preset, experiment: str, point: str) -> str:
+    return job.of(preset, experiment, point).model_dump_json()
 
 
-def reconstructions(preset: Preset, experiment: str, point: str) -> str:
-    return ReconstructionJob.of(preset, experiment, point).model_dump_json()
-
-
-def guided(preset: Preset, experiment: str, point: str) -> str:
-    return GuidanceJob.of(preset, experiment, point).model_dump_json()
-
-
-def inpainted(preset: Preset, experiment: str, point: str) -> str:
-    return InpaintingJob.of(preset, experiment, point).model_dump_json()
+strips = partial(_application, StripJob)
+reconstructions = partial(_application, ReconstructionJob)
+guided = partial(_application, GuidanceJob)
+inpainted = partial(_application, InpaintingJob)
 
 
 def quality(preset: Preset, experiment: str) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 import click
 
 from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
-from gud.config.jobs import Evaluation, batches_in_job, get_evaluation
+from gud.config.jobs import Evaluation, get_evaluation
 from gud.config.sections.evaluation import Likelihood, Ranges
 from gud.data import datasets
 from gud.devices import resolve_device
@@ -86,7 +86,7 @@ def main(
 ) -> None:
     """Compute likelihoods or samples at points of an experiment; what is there is kept."""
     evaluation = get_evaluation(preset.preset, experiment, quantity)
-    jobs = evaluation.jobs(batches_in_job(preset.preset, quantity))
+    jobs = evaluation.jobs()
     if job == "all":
         jobs = {job: {point: (0, evaluation.settings.images) for point in evaluation.points}}
     if job not in jobs:

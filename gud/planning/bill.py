@@ -24,7 +24,6 @@ from gud.config.preset import Preset
 from gud.devices import resolve_device
 from gud.errors import InputError
 from gud.planning.costs import by_network, network_cost
-from gud.planning.finished import Found, finished_work
 from gud.planning.memory import GIGA, advice
 from gud.planning.rates import Rates, measure, stated
 from gud.planning.workload import Work, planned
@@ -37,20 +36,20 @@ COLUMNS = [
 
 
 def bill(
-    works: Sequence[Work], rates: Mapping[str, Rates], source: str, found: Found
+    works: Sequence[Work], rates: Mapping[str, Rates], source: str, measured: bool
 ) -> pd.DataFrame:
     """One row for each stage: wall-clock `hours`, bytes, and where the rate comes from.
 
     Args:
         rates: of each experiment.
         source: of the rates.
-        found: finished work, whose seconds are taken in place of those of the rates.
+        measured: and not stated: seconds of finished work then take the place of the rates'.
     """
     rows = []
     for work in works:
         hours, rate = math.nan, "none"
-        if finished := found.get((work.experiment, work.stage)):
-            hours, rate = work.images * finished.seconds / 3600, finished.source
+        if measured and work.finished:
+            hours, rate = work.images * work.finished.seconds / 3600, work.finished.source
         elif work.forward:
             hours, rate = work.seconds(rates[work.experiment]) / 3600, source
         priced = {"hours": hours, "longest_job_hours": hours * work.largest, "rate": rate}
@@ -140,8 +139,7 @@ def main(
         raise InputError(f"--evaluations {evaluations}: expected at least 1")
     started, chosen = time.time(), preset.preset
     costs = by_network(chosen, network_cost)
-    found = finished_work(chosen, results or preset.results)
-    works = list(planned(chosen, costs, evaluations, found))
+    works = list(planned(chosen, costs, evaluations, results or preset.results))
     here = False
     if teraflops is None:
         device = resolve_device(None)
@@ -149,11 +147,12 @@ def main(
             torch.set_num_threads(chosen.compute.threads)
         rates = by_network(chosen, lambda experiment, size: measure(experiment, size, device))
         here = device.type == "cpu" and chosen.compute.gpu > 0
-        source = f"measured ({device_name(device)})"
+        cpu = f"cpu, {torch.get_num_threads()} threads"
+        source = f"measured ({cpu if device.type == 'cpu' else torch.cuda.get_device_name()})"
     else:
         rates = {name: stated(cost, teraflops) for name, cost in costs.items()}
-        source, found = f"stated ({teraflops:g} teraflops)", {}
-    table = bill(works, rates, source, found)
+        source = f"stated ({teraflops:g} teraflops)"
+    table = bill(works, rates, source, measured=teraflops is None)
     print(show(table), end="\n\n")
     print(*notes(chosen, table, here), sep="\n")
     if gpu_gb:
@@ -172,9 +171,3 @@ def main(
     if csv:
         write_text(csv, table.to_csv(index=False))
         write_record(csv, inputs=[preset.file], started=started)
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name()
-    return f"cpu, {torch.get_num_threads()} threads"

@@ -10,16 +10,15 @@ import torch
 from gud.config.preset import Preset
 from gud.config.sections.bases import CHANNELS, BasisSettings, PrincipalBasis
 from gud.config.sections.experiments import Experiment
+from gud.config.sections.section import Parameters
 from gud.diffusion.bases.wavelets import HAAR
 from gud.diffusion.representation import Representation, Statistics
+from gud.diffusion.schedules import Schedule
 from gud.model import Model
 from gud.networks.cost import Cost, count
 from gud.planning.memory import together
 
 T = TypeVar("T")
-
-_counted: dict[str, Cost] = {}
-"""What has been counted, by `_network`: counting takes seconds."""
 
 
 def stand_in_statistics(basis: BasisSettings, size: int) -> Statistics:
@@ -33,25 +32,19 @@ def stand_in_statistics(basis: BasisSettings, size: int) -> Statistics:
     return Statistics(mean, variance, rotation, low_pass)
 
 
-def stand_in_representation(experiment: Experiment, size: int) -> Representation:
-    statistics = stand_in_statistics(experiment.basis, size)
+def schedule_at(preset: Preset, experiment: Experiment, parameters: Parameters) -> Schedule:
+    """The schedule of an experiment for data whose statistics are not known yet."""
+    basis, size = experiment.basis, preset.data[experiment.data].image_size
+    statistics = stand_in_statistics(basis, size)
     whitened = experiment.prior == "variance_matching"
-    return Representation(experiment.basis.of(statistics), statistics, whitened)
+    representation = Representation(basis.of(statistics), statistics, whitened)
+    return experiment.schedule.build(representation, parameters)
 
 
 def network_cost(experiment: Experiment, size: int) -> Cost:
     """The cost of the network of an experiment for one image of a size."""
-    alike = _network(experiment, size)
-    if alike not in _counted:
-        model = Model(experiment.model(), stand_in_statistics(experiment.basis, size))
-        _counted[alike] = count(model.network, model.channels, size, model.state_shape[-1])
-    return _counted[alike]
-
-
-def _network(experiment: Experiment, size: int) -> str:
-    """What tells a network from those that cost the same."""
-    seen = experiment.process, experiment.preconditioning, experiment.basis.components(size)
-    return repr((experiment.network, size, *seen))
+    model = Model(experiment.model(), stand_in_statistics(experiment.basis, size))
+    return count(model.network, model.channels, size, model.state_shape[-1])
 
 
 def by_network(preset: Preset, told: Callable[[Experiment, int], T]) -> dict[str, T]:
@@ -60,8 +53,9 @@ def by_network(preset: Preset, told: Callable[[Experiment, int], T]) -> dict[str
     found = {}
     for name, experiment in preset.experiments.items():
         size = preset.data[experiment.data].image_size
-        batches = together(preset, experiment), bool(experiment.nll.grids)
-        key = repr((_network(experiment, size), *batches, experiment.training.precision))
+        network = experiment.network, experiment.process, experiment.preconditioning
+        images = size, experiment.basis.components(size), together(preset, experiment)
+        key = repr((network, images, experiment.training.precision, bool(experiment.nll.grids)))
         if key not in known:
             known[key] = told(experiment, size)
         found[name] = known[key]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -12,11 +11,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from gud.config.jobs import Evaluation
-from gud.config.paths import history_file, job_file
-from gud.config.preset import Preset
+from gud.config.paths import job_file
 from gud.config.sections.experiments import Experiment
-from gud.config.sections.model import TrainingSettings
-from gud.planning.stages import stages
 from gud.provenance import read_record
 
 DAMAGED = (
@@ -39,10 +35,6 @@ class Finished:
     seconds: float
     evaluations: float
     source: str
-
-
-Found = Mapping[tuple[str, str], Finished]
-"""Finished work by experiment and title of a stage."""
 
 
 def last_row(table: Path) -> dict[str, str]:
@@ -94,18 +86,3 @@ def finished_shards(results: Path, evaluation: Evaluation) -> Finished | None:
         return None
     source = f"results ({images} images on {' and '.join(sorted(devices))})"
     return Finished(seconds / images, evaluations / images, source)
-
-
-def finished_work(preset: Preset, results: Path) -> Found:
-    """What jobs of a preset that are finished took."""
-    found: dict[tuple[str, str], Finished] = {}
-    for stage in stages(preset):
-        finished = None
-        if isinstance(stage.asked, TrainingSettings):
-            experiment = preset.experiments[stage.experiment]
-            finished = finished_training(results / history_file(stage.experiment), experiment)
-        elif isinstance(stage.asked, Evaluation):
-            finished = finished_shards(results, stage.asked)
-        if finished:
-            found[stage.experiment, stage.title] = finished
-    return found

@@ -77,18 +77,18 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else str(timedelta(seconds=round(seconds)))
 
 
-def written(path: Path) -> float | None:
-    """When a file was written, in seconds since the epoch; None if there is none."""
+def written(path: Path) -> float:
+    """When a file was written, in seconds since the epoch; 0 if there is none."""
     try:
         return path.stat().st_mtime
     except OSError:
-        return None
+        return 0.0
 
 
 def latest_age(files: Iterable[Path], now: float) -> float | None:
     """Seconds since the latest of some files was written; None if there is none of them."""
-    times = [time for path in files if (time := written(path)) is not None]
-    return max(0.0, now - max(times)) if times else None
+    latest = max(map(written, files), default=0.0)
+    return max(0.0, now - latest) if latest else None
 
 
 def lines_of(log: Path) -> list[str]:
@@ -103,10 +103,10 @@ def errors_of(logs: Mapping[Path, Iterable[Path]]) -> list[str]:
     """The errors that logs end with, but where one of some files has been written since."""
     found = []
     for log, newer in logs.items():
-        lines, end = lines_of(log), written(log) or 0.0
+        lines, end = lines_of(log), written(log)
         crashed = any(line.startswith("Traceback (most recent call last)") for line in lines)
         failed = bool(lines) and (crashed or lines[-1].startswith("error: "))
-        if failed and all((written(path) or 0.0) <= end for path in newer):
+        if failed and all(written(path) <= end for path in newer):
             found.append(f"{log.name}: {lines[-1]}")
     return found
 

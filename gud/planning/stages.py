@@ -11,11 +11,7 @@ from gud.config.applications import ClassifierName, applications
 from gud.config.figures import ApplicationSection
 from gud.config.jobs import Evaluation, evaluations_of
 from gud.config.preset import Preset
-from gud.config.sections.evaluation import (
-    ClassifierSettings,
-    ConditionalSettings,
-    Sampling,
-)
+from gud.config.sections.evaluation import ClassifierSettings, ConditionalSettings, Sampling
 from gud.config.sections.model import TrainingSettings
 from gud.config.sections.schedules import PathSearch
 

@@ -29,7 +29,7 @@ import numpy as np
 from gud.cli import File, NamedPreset, preset_argument
 from gud.config import inputs, paths
 from gud.config.applications import ClassifierName
-from gud.config.jobs import Evaluation, batches_in_job
+from gud.config.jobs import Evaluation
 from gud.config.preset import Preset
 from gud.config.sections.evaluation import ClassifierSettings
 from gud.config.sections.model import TrainingSettings
@@ -77,7 +77,7 @@ def training_row(what: str, training: TrainingSettings, model: Path, log: Path, 
         sign = "its lock cannot be seen from here" if lock.exists() else "no lock yet"
     interrupted = "".join(lines_of(log)[-1:]).startswith("interrupted: ")
     return Row(
-        what,
+        f"{what} training",
         training.steps if model.exists() else done,
         training.steps,
         finished=model.exists(),
@@ -100,34 +100,32 @@ def patience(shards: Mapping[Path, float]) -> float:
         return PATIENCE
 
 
-def quantity_row(evaluation: Evaluation, batches: int, results: Path, now: float) -> Row:
-    """Likelihoods or samples at all points of one experiment: shards, points and jobs."""
+def quantity_row(evaluation: Evaluation, points: list[str], results: Path, now: float) -> Row:
+    """Likelihoods or samples in the files of all points of one experiment."""
     experiment, quantity = evaluation.experiment, evaluation.name
-    jobs, size = evaluation.jobs(batches), evaluation.settings.batch_size
+    size = evaluation.settings.batch_size
     shards = {
-        name: [
+        paths.job_file(experiment, quantity, name): [
             results / experiment / quantity / paths.shard_file(point, start)
             for point, (first, last) in job.items()
             for start in range(first, last, size)
         ]
-        for name, job in jobs.items()
+        for name, job in evaluation.jobs().items()
     }
     planned, made = sum(map(len, shards.values())), written(results / evaluation.model)
     there = {path: at for job in shards.values() for path in job if (at := written(path))}
-    times = sorted(at for at in there.values() if made is not None and at >= made)
-    files = [paths.point_file(experiment, quantity, point) for point in evaluation.points]
-    unmerged = [file for file in files if (written(results / file) or 0.0) < max(made or 0.0, 1.0)]
-    course, left = f"{len(files) - len(unmerged)}/{len(files)} points merged", ""
+    times = sorted(at for at in there.values() if made and at >= made)
+    unmerged = [file for file in points if written(results / file) < max(made, 1.0)]
+    course, left = f"{len(points) - len(unmerged)}/{len(points)} points merged", ""
     if stale := len(there) - len(times):
         course += f", {stale} shards older than the model not counted"
     recent = times[-RECENT:]
     if len(recent) > 1 and recent[-1] > recent[0]:
         gap = (recent[-1] - recent[0]) / (len(recent) - 1)
         left = f"{3600 / gap:.4g} shards/h, {span(gap * (planned - len(times)))} left"
-    receipts = {paths.job_file(experiment, quantity, name): shards[name] for name in jobs}
     begun = {
         results / paths.log_file(receipt): made_by_it
-        for receipt, made_by_it in receipts.items()
+        for receipt, made_by_it in shards.items()
         if not (results / receipt).exists()
     }
     joined: dict[Path, list[Path]] = {results / paths.log_file(file): [] for file in unmerged}
@@ -166,14 +164,10 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
         if made:
             yield artefacts_row(what, made, now)
 
-    def training(what: str, asked: TrainingSettings, model: str, log: str) -> Row:
-        return training_row(f"{what} training", asked, results / model, results / log, now)
-
     sources = {}
-    for name, data in preset.data.items():
-        archives = [preset.downloads[part].kept for part in data.archive_names]
+    for name in preset.data:
+        made, archives = paths.data_file(name), inputs.archives(preset, name)
         fetched = [Path(paths.DOWNLOADS, "logs", f"{archive}.log") for archive in archives]
-        made = paths.data_file(name)
         sources[results / made] = [results / paths.log_file(made), *fetched]
     yield artefacts_row("data", sources, now)
     fitted = map(paths.experiment_statistics, preset.experiments.values())
@@ -182,13 +176,14 @@ def observe(preset: Preset, results: Path, now: float) -> Iterator[Row]:
         name, asked, files = stage.experiment, stage.asked, stage.made
         match asked:
             case TrainingSettings():
-                yield training(name, asked, files[0], paths.training_log(name))
+                log = results / paths.training_log(name)
+                yield training_row(name, asked, results / files[0], log, now)
             case ClassifierSettings():
                 for file, which in zip(files, get_args(ClassifierName), strict=True):
-                    log = paths.classifier_log(name, which)
-                    yield training(f"{name} {which}", asked.training, file, log)
+                    log, what = results / paths.classifier_log(name, which), f"{name} {which}"
+                    yield training_row(what, asked.training, results / file, log, now)
             case Evaluation():
-                yield quantity_row(asked, batches_in_job(preset, stage.name), results, now)
+                yield quantity_row(asked, files, results, now)
             case _:
                 yield from artefacts(f"{name} {stage.name}", files)
     tables, named = inputs.all_tables(preset), preset.figures.named()

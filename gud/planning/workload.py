@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from gud.config.applications import ApplicationJob
 from gud.config.figures import ApplicationSection
-from gud.config.jobs import Evaluation, batches_in_job
+from gud.config.jobs import Evaluation
+from gud.config.paths import history_file
 from gud.config.preset import Preset
 from gud.config.sections.evaluation import (
     BOUND_REPLICATES,
@@ -16,15 +18,12 @@ from gud.config.sections.evaluation import (
     Likelihood,
     Sampling,
 )
-from gud.config.sections.experiments import Experiment
 from gud.config.sections.model import TrainingSettings
 from gud.config.sections.points import points
 from gud.config.sections.schedules import PathSearch
-from gud.config.sections.section import Parameters
-from gud.diffusion.schedules import Schedule
 from gud.networks.cost import Cost
-from gud.planning.costs import stand_in_representation
-from gud.planning.finished import Finished, Found
+from gud.planning.costs import schedule_at
+from gud.planning.finished import Finished, finished_shards, finished_training
 from gud.planning.memory import BYTES, COPIES, memory, together
 from gud.planning.rates import Rates
 from gud.planning.stages import stages
@@ -51,6 +50,7 @@ class Work:
         memory_bytes: on each GPU, of weights and of the activations of the images that it holds
             at once; None where they are not known.
         assumed: what the number of passes rests on.
+        finished: what jobs of it took that are finished.
     """
 
     experiment: str
@@ -64,6 +64,7 @@ class Work:
     disk_bytes: int = 0
     memory_bytes: int | None = None
     assumed: str = ""
+    finished: Finished | None = None
 
     def seconds(self, rates: Rates) -> float:
         if self.updates:
@@ -86,19 +87,18 @@ def solver_evaluations(kinks: int, adaptive: int, method: str, steps: int | None
 
 
 def planned(
-    preset: Preset, costs: Mapping[str, Cost], adaptive: int, found: Found
+    preset: Preset, costs: Mapping[str, Cost], adaptive: int, results: Path
 ) -> Iterator[Work]:
     """All stages of a preset.
 
     Args:
         costs: of one image, by experiment.
         adaptive: network evaluations assumed of an adaptive solver, a piece of a schedule.
-        found: finished work, whose evaluations need not be assumed.
+        results: where finished work is looked for, whose evaluations need not be assumed.
     """
     for stage in stages(preset):
         experiment, jobs = preset.experiments[stage.experiment], len(stage.made)
-        cost, finished = costs[stage.experiment], found.get((stage.experiment, stage.title))
-        work = partial(Work, stage.experiment, stage.title)
+        cost, work = costs[stage.experiment], partial(Work, stage.experiment, stage.title)
         match stage.asked:
             case TrainingSettings() as training:
                 images = training.steps * training.batch_size
@@ -106,7 +106,8 @@ def planned(
                 disk = (KEPT * (COPIES - 1) + 1) * cost.weights * BYTES
                 held = memory(cost, together(preset, experiment), COPIES)
                 passes = (images, images, training.steps)
-                yield work(jobs, images, *passes, disk_bytes=disk, memory_bytes=held)
+                done = finished_training(results / history_file(stage.experiment), experiment)
+                yield work(jobs, images, *passes, disk_bytes=disk, memory_bytes=held, finished=done)
             case ClassifierSettings(training=training):
                 images = jobs * training.steps * training.batch_size
                 passes = (images // 2, images // 2, jobs * training.steps)
@@ -118,17 +119,14 @@ def planned(
                 images = searched + search.images
                 yield work(jobs, images, forward=forward, backward=searched)
             case Evaluation() as evaluation:
-                yield evaluation_work(work, preset, evaluation, cost, adaptive, finished)
+                yield evaluation_work(work, preset, evaluation, cost, adaptive, results)
             case ApplicationSection() as figure:
-                data = preset.data[experiment.data]
                 kinds = {kind.made: kind for kind in ApplicationJob.__subclasses__()}
-                made, amounts = kinds[figure.made], []
-                for point, values in points(figure.grids).items():
-                    schedule = schedule_at(preset, experiment, values)
-                    job = made.of(preset, stage.experiment, point)
-                    amounts.append(job.amount(data, schedule))
-                images, forward, disk = map(sum, zip(*amounts, strict=True))
-                yield work(jobs, images, forward=forward, disk_bytes=disk)
+                (point,) = points(figure.grids)
+                job = kinds[figure.made].of(preset, stage.experiment, point)
+                schedule = schedule_at(preset, experiment, job.parameters)
+                made = job.amount(preset.data[experiment.data], schedule)
+                yield work(jobs, made.images, forward=made.passes, disk_bytes=made.kept)
             case samples:
                 yield work(jobs, samples.images * jobs)
 
@@ -139,13 +137,13 @@ def evaluation_work(
     evaluation: Evaluation,
     cost: Cost,
     adaptive: int,
-    finished: Finished | None,
+    results: Path,
 ) -> Work:
     """Likelihoods or samples at all points; evaluations are those of finished work if there is."""
     settings, experiment = evaluation.settings, preset.experiments[evaluation.experiment]
-    jobs = evaluation.jobs(batches_in_job(preset, evaluation.name)).values()
+    jobs = evaluation.jobs().values()
     in_jobs = [sum(last - first for first, last in job.values()) for job in jobs]
-    images, assumed = sum(in_jobs), ""
+    images, assumed, finished = sum(in_jobs), "", finished_shards(results, evaluation)
     # An ODE of samples has tolerances, and no steps.
     steps = settings.steps if isinstance(settings, Likelihood) else None
     if isinstance(settings, Sampling) and settings.method != "ode":
@@ -185,10 +183,5 @@ def evaluation_work(
         disk_bytes=2 * images * held,
         memory_bytes=memory_bytes,
         assumed=assumed,
+        finished=finished,
     )
-
-
-def schedule_at(preset: Preset, experiment: Experiment, parameters: Parameters) -> Schedule:
-    """The schedule of an experiment for data whose statistics are not known yet."""
-    size = preset.data[experiment.data].image_size
-    return experiment.schedule.build(stand_in_representation(experiment, size), parameters)

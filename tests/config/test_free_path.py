@@ -64,7 +64,7 @@ def test_training_images_of_the_search_are_asked_of_the_data(demo):
 
 
 def test_the_bill_counts_the_search_and_no_training(demo):
-    works = planned(demo, dict.fromkeys(demo.experiments, COST), 100, {})
+    works = planned(demo, dict.fromkeys(demo.experiments, COST), 100, Path("nowhere"))
     stages = {work.stage: work for work in works if work.experiment == "free_path"}
     search = demo.experiments["free_path"].search
     assert stages.keys() == {"search", "likelihood"}

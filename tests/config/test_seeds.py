@@ -9,7 +9,7 @@ from presets import ROOT, tiny_preset
 
 from gud.config.figures import labels_of
 from gud.config.inputs import galleries, scales, sources
-from gud.config.jobs import evaluations, get_evaluation, training_job
+from gud.config.jobs import evaluations_of, get_evaluation, training_job
 from gud.config.paths import scale_file
 from gud.config.preset import load_preset
 from gud.errors import InputError
@@ -42,7 +42,8 @@ def test_without_seeds_training_takes_the_seed_of_the_preset(tmp_path):
 
 def test_networks_of_all_seeds_are_evaluated_with_the_random_numbers_of_the_preset(tmp_path):
     preset = preset_with(tmp_path, [5, 0, 3], seed=3)
-    assert {evaluation.seed for evaluation in evaluations(preset)} == {3}
+    for name in preset.experiments:
+        assert {evaluation.seed for evaluation in evaluations_of(preset, name)} == {3}
     of_seed = get_evaluation(preset, "a_scan_isotropic_seed0", "nll")
     record = of_seed.record("a=1_r=0")
     assert (record["seed"], record["trained"]["seed"]) == (3, 0)

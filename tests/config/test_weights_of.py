@@ -79,7 +79,7 @@ def test_it_is_not_trained(load, tmp_path, capsys):
     with pytest.raises(InputError, match=f"{SHARING} trains no network: .* of {SOURCE}"):
         training_job(preset, SHARING)
     costs = dict.fromkeys(preset.experiments, COST)
-    stages = {(work.experiment, work.stage) for work in planned(preset, costs, 100, {})}
+    stages = {(work.experiment, work.stage) for work in planned(preset, costs, 100, tmp_path)}
     assert {(SOURCE, "training"), (SHARING, "sampling")} < stages
     assert (SHARING, "training") not in stages
     assert gud("watch", tmp_path / "mine.yaml", "--results", tmp_path) == 0

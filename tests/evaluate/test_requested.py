@@ -40,7 +40,7 @@ of one step, of which 0.3 is an image's own."""
 def evaluation(seed=0, **changes):
     points = {name: parameters_of_point(name) for name in ("a=0.5_r=0", "a=1_r=0", "a=1.5_r=0")}
     settings = Likelihood(**SETTINGS | changes)
-    return Evaluation("scan", "scan", made_by(), seed, "nll", points, settings)
+    return Evaluation("scan", "scan", made_by(), seed, "nll", points, settings, 1)
 
 
 def estimate(evaluation, draw):
@@ -223,9 +223,9 @@ def test_too_few_images_are_all_taken_and_a_warning_says_so(tmp_path, caplog):
 
 def test_a_request_is_one_job_and_settings_without_one_are_as_they_were():
     asked = evaluation(stderr=0.1)
-    assert list(asked.jobs(1).values()) == [{point: (0, 4096) for point in asked.points}]
+    assert list(asked.jobs().values()) == [{point: (0, 4096) for point in asked.points}]
     plain = evaluation()
-    assert len(plain.jobs(64)) == 6
+    assert len(replace(plain, batches=64).jobs()) == 6
     assert set(plain.settings.model_dump()) == {*SETTINGS, "also", "bound_times"}
     assert replace(plain, settings=asked.settings).record("a=1_r=0") == asked.record("a=1_r=0")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from presets import made_by
 
-from gud.config.jobs import Evaluation, evaluations
+from gud.config.jobs import Evaluation, evaluations_of
 from gud.config.preset import load_preset
 from gud.config.sections.evaluation import Sampling
 from gud.config.sections.points import parameters_of_point
@@ -32,10 +32,10 @@ SAMPLING = {
 }
 
 
-def evaluation(points=("a=0.5_r=0", "a=1_r=0"), **sampling):
+def evaluation(points=("a=0.5_r=0", "a=1_r=0"), batches=2, **sampling):
     names = {name: parameters_of_point(name) for name in points}
     settings = Sampling(**SAMPLING | sampling)
-    return Evaluation("scan", "scan", made_by(group="scan"), 3, "samples", names, settings)
+    return Evaluation("scan", "scan", made_by(group="scan"), 3, "samples", names, settings, batches)
 
 
 def evaluate(parameters, numbers):
@@ -66,7 +66,8 @@ def merged(tmp_path, model, point="a=1_r=0"):
 def test_jobs_cover_every_image_of_every_point_once_in_whole_batches(points, images, size, n):
     batches = n.draw(st.integers(1, 12))
     names = [f"a={a}_r=0" for a in range(points)]
-    jobs = list(evaluation(names, images=images, batch_size=size).jobs(batches).values())
+    asked = evaluation(names, batches, images=images, batch_size=size)
+    jobs = list(asked.jobs().values())
     found = {name: [] for name in names}
     for one in jobs:
         assert 1 <= sum(-(-(last - first) // size) for first, last in one.values()) <= batches
@@ -191,15 +192,16 @@ def test_work_of_no_shards_computes_nothing():
 
 def test_a_job_is_named_by_what_it_computes():
     four, five = evaluation(images=8), evaluation([*evaluation().points, "a=1.5_r=0"], images=8)
-    assert list(four.jobs(2)) == list(five.jobs(2))[:2]
-    assert not set(four.jobs(2)) & set(evaluation(images=8, steps=3).jobs(2))
+    assert list(four.jobs()) == list(five.jobs())[:2]
+    assert not set(four.jobs()) & set(evaluation(images=8, steps=3).jobs())
 
 
 @pytest.mark.parametrize("preset", ["demo", "paper"])
 def test_every_evaluation_of_a_preset_has_jobs(preset):
-    found = list(evaluations(load_preset(f"config/{preset}.yaml")))
+    preset = load_preset(f"config/{preset}.yaml")
+    found = [one for name in preset.experiments for one in evaluations_of(preset, name)]
     assert {one.name for one in found} >= {"nll", "samples", "gallery-ode"}
-    assert all(bool(one.jobs(3)) == bool(one.points) for one in found)
+    assert all(bool(one.jobs()) == bool(one.points) for one in found)
 
 
 def alter(path, **changes):

@@ -59,7 +59,7 @@ def files(tmp_path):
 def evaluated(folder, settings, process, files, cut):
     """The artefact of a point whose images were computed in jobs, each by a model of its own."""
     points = {POINT: parameters_of_point(POINT)}
-    work = Evaluation("scan", "scan", made_by(), 3, "made", points, settings)
+    work = Evaluation("scan", "scan", made_by(), 3, "made", points, settings, 1)
     for number, images in enumerate(cut):
         evaluate = evaluator(work, untrained(process=process), files[1])
         out = folder / f"made/jobs/{number}.json"

@@ -1,6 +1,6 @@
 """Small presets and their bills by known rates."""
 
-from types import MappingProxyType
+from pathlib import Path
 
 from presets import as_yaml, tiny_preset
 
@@ -19,8 +19,8 @@ def write(path, change=lambda preset: None):
     return path
 
 
-def table_of(preset, costs, rates=None, adaptive=100, found=MappingProxyType({})):
+def table_of(preset, costs, rates=None, adaptive=100, results=Path("nowhere")):
     """The table of a bill by experiment and stage."""
     rates = dict.fromkeys(costs, rates or RATES)
-    works = list(planned(preset, costs, adaptive, found))
-    return bill.bill(works, rates, "stated", {}).set_index(["experiment", "stage"])
+    works = list(planned(preset, costs, adaptive, results))
+    return bill.bill(works, rates, "stated", measured=False).set_index(["experiment", "stage"])

@@ -8,7 +8,7 @@ from columns import SIZE, exact
 from commands import gud
 from torch import nn
 
-from gud.config.jobs import evaluations
+from gud.config.jobs import evaluations_of
 from gud.config.preset import load_preset
 from gud.config.sections.evaluation import StripSettings
 from gud.diffusion.schedules.sequential import column_schedule
@@ -136,12 +136,14 @@ def test_jobs_are_those_planned(tmp_path, costs):
     table = table_of(preset, costs)
     stages = {"nll": "likelihood", "samples": "sampling"}
     checked = 0
-    for evaluation in evaluations(preset):
-        if evaluation.points:
-            row = table.loc[evaluation.experiment, stages[evaluation.name]]
-            batches = getattr(preset.compute.job_batches, evaluation.name)
-            assert row.jobs == len(evaluation.jobs(batches))
-            checked += 1
+    for name in preset.experiments:
+        for evaluation in evaluations_of(preset, name):
+            if evaluation.points:
+                row = table.loc[name, stages[evaluation.name]]
+                batches = getattr(preset.compute.job_batches, evaluation.name)
+                assert evaluation.batches == batches
+                assert row.jobs == len(evaluation.jobs())
+                checked += 1
     assert checked == 5
 
 

@@ -6,11 +6,11 @@ from bills import NAME, RATES, table_of, write
 from commands import gud
 from safetensors.torch import load_file
 
-from gud.config.jobs import evaluations, get_evaluation
+from gud.config.jobs import get_evaluation
 from gud.config.paths import history_file
 from gud.config.preset import load_preset
 from gud.planning import bill
-from gud.planning.finished import finished_shards, finished_training, finished_work
+from gud.planning.finished import finished_shards, finished_training
 from gud.planning.workload import LEAST_EVALUATIONS, planned
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def worked(tmp_path_factory):
     asked = ["--preset", file, "--experiment", NAME, "--data", data, "--device", "cpu"]
     assert gud("train", *asked, "--statistics", statistics, "--out", model) == 0
     preset = load_preset(file)
-    jobs = get_evaluation(preset, NAME, "nll").jobs(preset.compute.job_batches.nll)
+    jobs = get_evaluation(preset, NAME, "nll").jobs()
     job = next(iter(jobs))
     out = ["--model", model, "--out", folder / "results" / NAME / f"nll/jobs/{job}.json"]
     assert gud("evaluate", *asked, "--quantity", "nll", "--job", job, *out) == 0
@@ -44,35 +44,35 @@ def test_finished_work_gives_its_own_rates_and_evaluations(worked, costs):
     trained = finished_training(table, experiment)
     last = pd.read_csv(table).iloc[-1]
     assert trained.seconds == pytest.approx(last.seconds / (last.step * 8))
-    likelihood = next(evaluation for evaluation in evaluations(preset) if evaluation.name == "nll")
-    evaluated = finished_shards(results, likelihood)
+    evaluated = finished_shards(results, get_evaluation(preset, NAME, "nll"))
     assert evaluated.source == "results (6 images on cpu)"
     assert evaluated.evaluations >= LEAST_EVALUATIONS
-    found = finished_work(preset, worked / "results")
     # With stated rates, the number of evaluations is still that of the finished jobs.
-    table = table_of(preset, costs, found=found)
+    table = table_of(preset, costs, results=results)
     passes = table.forward[NAME, "likelihood"]
     assert passes == round(8 * evaluated.evaluations)
     assert table.hours[NAME, "likelihood"] == pytest.approx(passes * (2.0 + 3.0) / 3600)
-    works = list(planned(preset, costs, 100, found))
+    works = list(planned(preset, costs, 100, results))
     rates = dict.fromkeys(preset.experiments, RATES)
-    hours = bill.bill(works, rates, "measured", found).set_index(["experiment", "stage"]).hours
+    table = bill.bill(works, rates, "measured", measured=True)
+    hours = table.set_index(["experiment", "stage"]).hours
     assert hours[NAME, "training"] == pytest.approx(48 * trained.seconds / 3600)
     assert hours[NAME, "likelihood"] == pytest.approx(8 * evaluated.seconds / 3600)
     assert hours["a_scan_matching", "training"] == pytest.approx((48 * 0.5 + 6 * 0.25) / 3600)
 
 
-def test_finished_work_of_other_settings_is_no_rate(worked, tmp_path):
+def test_finished_work_of_other_settings_is_no_rate(worked, costs, tmp_path):
     def other(preset):
         preset["defaults"]["network"]["width"] = 16
         preset["defaults"]["nll"]["settings"]["rtol"] = 0.01
 
     preset = load_preset(write(tmp_path / "tiny.yaml", other))
-    assert finished_work(preset, worked / "results") == {}
+    works = planned(preset, costs, 100, worked / "results")
+    assert not any(work.finished for work in works)
 
 
 def test_the_disk_of_a_training_is_that_of_its_tensors(worked, costs):
-    work = next(planned(load_preset(worked / "tiny.yaml"), costs, 100, {}))
+    work = next(planned(load_preset(worked / "tiny.yaml"), costs, 100, worked / "results"))
     folder = worked / "results" / NAME
     checkpoints = sorted((folder / "checkpoints").glob("step-*.safetensors"))
     assert len(checkpoints) == 2

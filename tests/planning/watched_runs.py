@@ -66,8 +66,7 @@ class Run:
             return gud(*self.train_words())
 
     def jobs(self) -> list[str]:
-        evaluation = get_evaluation(self.preset, NAME, "nll")
-        return list(evaluation.jobs(self.preset.compute.job_batches.nll))
+        return list(get_evaluation(self.preset, NAME, "nll").jobs())
 
     def job(self, number: int, **changes: str) -> int:
         """A job of the likelihood, with its log where the workflow writes it."""

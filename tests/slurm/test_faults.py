@@ -87,7 +87,7 @@ class Troubled:
 
     def disturb_evaluation(self, experiment: str) -> None:
         shards = self.pipeline.folder / f"results/tiny/{experiment}/nll/shards"
-        (name,) = get_evaluation(self.pipeline.preset("tiny"), experiment, "nll").jobs(1000)
+        (name,) = get_evaluation(self.pipeline.preset("tiny"), experiment, "nll").jobs()
         out = f"results/tiny/{experiment}/nll/jobs/{name}.json"
         process = self.hold(out, lambda: len(list(shards.rglob("0*.npz"))) > 2, "three shards")
         self.shards[experiment] = {path: path.stat().st_mtime_ns for path in shards.rglob("0*.npz")}

@@ -14,11 +14,7 @@ import torch
 from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
 from gud.audit.checks.training import EXPERIMENT
 from gud.config import paths
-from gud.config.jobs import (
-    batches_in_job,
-    get_evaluation,
-    get_experiment,
-)
+from gud.config.jobs import get_evaluation, get_experiment
 from gud.config.leaves import leaves
 from gud.config.sections.evaluation import Likelihood, Quality, Sampling
 from gud.config.sections.validation import validate
@@ -105,10 +101,10 @@ def receipt(artefact: Artefact) -> Iterator[Check]:
     )
     if artefact.names["job"] == "all":
         return
-    preset, quantity = artefact.run.preset, artefact.names["quantity"]
+    names = artefact.names
     try:
-        evaluation = get_evaluation(preset, artefact.names["experiment"], quantity)
-        planned = artefact.names["job"] in evaluation.jobs(batches_in_job(preset, quantity))
+        evaluation = get_evaluation(artefact.run.preset, names["experiment"], names["quantity"])
+        planned = names["job"] in evaluation.jobs()
     except InputError:
         planned = False
     yield Check("the preset plans this job", planned, stale=True)

@@ -73,10 +73,6 @@ class Archives(Section):
     train: list[Name] = Field(min_length=1)
     test: list[Name] = Field(min_length=1)
 
-    @property
-    def names(self) -> list[str]:
-        return [*self.train, *self.test]
-
     @model_validator(mode="after")
     def _splits_are_apart(self) -> Archives:
         if both := set(self.train) & set(self.test):
@@ -90,7 +86,7 @@ class ArchivedImages(DataSection):
 
     @property
     def archive_names(self) -> list[str]:
-        return self.archives.names
+        return [*self.archives.train, *self.archives.test]
 
     @property
     def image_size(self) -> int:
@@ -100,7 +96,6 @@ class ArchivedImages(DataSection):
 class Pcam(ArchivedImages):
     source: Literal["pcam"]
     size: Literal[8, 12, 16, 24, 32, 48, 96]
-    archives: Archives
 
 
 class Crop(Section):
@@ -114,7 +109,6 @@ class Crop(Section):
 class ImageArchives(ArchivedImages):
     source: Literal["images"]
     size: Annotated[int, Field(ge=8, le=1024)]
-    archives: Archives
     crop: Crop | None = None
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -42,7 +42,7 @@ def validate(section: type[S], raw: Any, source: str, name: Callable[[Keys], str
 
 
 def _sentence(section: type, error: ValidationError, name: Callable[[Keys], str]) -> str:
-    errors = [(keys_of(section, details["loc"]), details) for details in error.errors()]
+    errors = [(tuple(_keys(section, [*details["loc"]])), details) for details in error.errors()]
     keys, first = errors[0]
     messages = [details["msg"] for other, details in errors if other == keys]
     what = " or ".join(dict.fromkeys(message[0].lower() + message[1:] for message in messages))
@@ -58,12 +58,8 @@ def _sentence(section: type, error: ValidationError, name: Callable[[Keys], str]
     return f"{where} = {value[:60]} is not allowed: {what}" if where else f"{value[:60]}: {what}"
 
 
-def keys_of(section: type, location: Sequence[str | int]) -> Keys:
-    """The keys of a file in a location of pydantic's, which also names the members of unions."""
-    return tuple(_keys(section, list(location)))
-
-
 def _keys(annotation: Any, location: list[str | int]) -> Iterator[str]:
+    """The keys of a file in a location of pydantic's, which also names the members of unions."""
     while location:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
