@@ -27,7 +27,7 @@ def compared(artefact: Artefact) -> Iterator[Check]:
     sources = [path for path in artefact.inputs if path.parent == artefact.path.parent]
     again = artefact.run.folder("comparison") / "comparison.csv"
     comparison.compare(comparison.load_published(published), sources).to_csv(again, index=False)
-    yield same_file("it compares its tables", artefact.path, again, artefact.record)
+    yield same_file("it compares its tables", artefact, again)
 
 
 @kind("table", r"tables/(?P<figure>\w+)\.csv")
@@ -50,7 +50,7 @@ def table(artefact: Artefact) -> Iterator[Check]:
     if isinstance(section, TableSection):
         yield prescribed(references, section.references())
     tables.tabulate(nll, quality, scale, references).to_csv(again, index=False)
-    yield same_file("it aggregates its points", artefact.path, again, artefact.record)
+    yield same_file("it aggregates its points", artefact, again)
 
 
 @kind("figure", r"figures/(?P<figure>\w+)\.(?P<form>pdf|png)")
@@ -71,8 +71,7 @@ def figure(artefact: Artefact) -> Iterator[Check]:
         if not record_path(outs[-1]).exists():
             draw(section, labels, in_order(artefact, section.sources(preset)), outs)
         again = folder / f"{name}.{artefact.names['form']}"
-        statement = "it is drawn again to the same bytes"
-        yield same_file(statement, artefact.path, again, artefact.record)
+        yield same_file("it is drawn again to the same bytes", artefact, again)
 
 
 def in_order(artefact: Artefact, sources: Sequence[str]) -> list[Path]:
@@ -91,7 +90,7 @@ def verdict(artefact: Artefact) -> Iterator[Check]:
     if artefact.names["form"] == "csv" and alike(pd.read_csv(artefact.path), pd.read_csv(out)):
         yield Check(statement, True, f"numbers to {ROUNDING:g}")
     else:
-        yield same_file(statement, artefact.path, out, artefact.record)
+        yield same_file(statement, artefact, out)
 
 
 def alike(found: pd.DataFrame, again: pd.DataFrame) -> bool:
