@@ -85,18 +85,15 @@ def links(record: Record) -> list[Link]:
     return found
 
 
-def audit(artefact: Path, hashed: Callable[[Path], str] | None = None) -> Iterator[Finding]:
+def audit(artefact: Path) -> Iterator[Finding]:
     """Findings on an artefact and all that it was made from, depth first, each in full once.
 
     A file is CHANGED if its sha256 differs from its own record or from the record of what was made
     from it; its record is CHANGED if it is not the one that was there when that was made. It is
     UNVERIFIED if it is a download as it came, for which no checksum is published: it has not
     changed since, but nothing tells whether it was right.
-
-    Args:
-        hashed: the sha256 of a file, if it is kept across audits.
     """
-    digest = hashed or functools.cache(sha256)
+    digest = functools.cache(sha256)
     # Links are not resolved: a linked file has its record beside the link.
     first = Path(os.path.abspath(artefact))
     bundle = Bundle.beside(first)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Container
 from pathlib import Path
 
 import click
@@ -20,6 +19,7 @@ from gud.audit.root import artefacts, root_hash
 from gud.cli import File
 from gud.errors import InputError
 from gud.provenance import Record, record_path, sha256, write_text
+from gud.provenance.places import path_of
 
 ROOT = "root.sha256"
 """Holds the root hash of the files beside it."""
@@ -62,23 +62,17 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
         if path.name != BUNDLE and (record := read_any(path)):
             names[sha256(path)] = path.name
             made_at.setdefault(path.name, path.name)
-            unrecorded |= _lost(path, record, records)
+            unrecorded |= {
+                digest
+                for name, digest in record["inputs"].items()
+                if digest not in records and not path_of(name, path.parent).is_file()
+            }
     made_at = {name: made_at[name] for name in names.values()}
     bundle = Bundle(folder, names, made_at, records, frozenset(unrecorded))
     write_text(folder / BUNDLE, bundle.text())
     root = root_hash(folder)
     write_text(folder / ROOT, f"{root}\n")
     return root
-
-
-def _lost(path: Path, record: Record, known: Container[str]) -> set[str]:
-    """The inputs of an artefact of which nothing but the hash is left."""
-    here = Bundle(path.parent)
-    return {
-        digest
-        for name, digest in record["inputs"].items()
-        if digest not in known and not here.path_of(name, digest, path).is_file()
-    }
 
 
 @click.command()
