@@ -6,12 +6,12 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from gud.config.sections.section import Section
 from gud.config.sections.validation import validate
+from gud.data.arrays import NOT_NPZ
 from gud.errors import InputError
 from gud.provenance import Record, as_record, read_record, record_digest, record_path, sha256
 from gud.provenance.places import path_of
@@ -20,7 +20,6 @@ SHARD = "made"
 """Array of a shard that holds its record."""
 BUNDLE = "records.json"
 """In a folder of published artefacts: the records of what they were made from."""
-NO_ARRAYS = (OSError, EOFError, ValueError, KeyError, BadZipFile)
 
 
 def read_any(path: Path) -> Record | None:
@@ -36,7 +35,7 @@ def read_any(path: Path) -> Record | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             record = json.loads(str(arrays[SHARD]))
-    except NO_ARRAYS as error:
+    except NOT_NPZ as error:
         raise InputError(f"shard {path} holds no record of how it was made: {error}") from None
     if not isinstance(record, dict):
         raise InputError(f"shard {path} holds no record of how it was made")
