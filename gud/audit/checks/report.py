@@ -40,16 +40,12 @@ def table(artefact: Artefact) -> Iterator[Check]:
     yield Check(
         "every row has a likelihood or a quality", not len(empty), f"{len(empty)} have none"
     )
-    nll, quality, scale = (
-        [path for path in artefact.inputs if path.suffix == end]
-        for end in (".npz", ".json", ".csv")
-    )
     again = artefact.run.folder("tables") / artefact.path.name
     references = artefact.settings.get("reference", {})
     section = artefact.run.preset.figures.named().get(artefact.names["figure"])
     if isinstance(section, TableSection):
         yield prescribed(references, section.references())
-    tables.tabulate(nll, quality, scale, references).to_csv(again, index=False)
+    tables.tabulate(artefact.inputs, references).to_csv(again, index=False)
     yield same_file("it aggregates its points", artefact, again)
 
 
