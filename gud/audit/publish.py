@@ -43,13 +43,13 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
         for finding in audit(file):
             if finding.status not in PASSED:
                 raise InputError(f"{finding.path} is {finding.status}: {file} is not published")
-            ours = finding.link is None or finding.link.relation == "inputs"
-            if not ours or finding.repeated or finding.depth == 0:
+            link, record = finding.link, finding.record
+            if link is None or link.relation != "inputs":
                 continue
-            if finding.record is None:
-                unrecorded.add(sha256(finding.path))
-            elif finding.record not in records.setdefault(finding.record["sha256"], []):
-                records[finding.record["sha256"]].append(finding.record)
+            if record is None:
+                unrecorded.add(link.sha256)
+            elif record not in records.setdefault(record["sha256"], []):
+                records[record["sha256"]].append(record)
         if file.absolute().parent == folder.absolute():
             raise InputError(f"{file} lies in {folder} already: leave it out")
         made_at[file.name] = os.path.relpath(file)

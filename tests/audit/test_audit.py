@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from audits import run, statuses
+from commands import gud
 
 from gud.audit import chain as audit
 from gud.provenance import read_record, record_digest, record_path, sha256, write_record
@@ -218,6 +219,17 @@ def test_work_done_again_to_the_same_bits_leaves_what_was_made_from_it_valid(cha
     write_record(chain["model.safetensors"], inputs=[chain["data.npz"]], seed=3, device=device)
     assert read_record(chain["model.safetensors"])["seconds"] != before["seconds"]
     assert set(statuses(chain["figure3.pdf"]).values()) == {"OK"}
+
+
+def test_what_was_published_can_be_published_from_there(chain, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert gud("publish", "--out", first, chain["figure3.csv"]) == 0
+    chain["model.safetensors"].unlink()
+    chain["china.jpg"].unlink()
+    assert gud("publish", "--out", second, first / "figure3.csv") == 0
+    found = statuses(second / "figure3.csv")
+    assert found.pop("figure3.csv") == "OK"
+    assert found == dict.fromkeys([*chain][2:], "NOT SHIPPED")
 
 
 def test_a_record_of_the_earlier_form_is_followed_with_a_warning(chain, capsys):
