@@ -232,6 +232,21 @@ def test_what_was_published_can_be_published_from_there(chain, tmp_path):
     assert found == dict.fromkeys([*chain][2:], "NOT SHIPPED")
 
 
+def test_what_an_input_was_made_with_is_published_with_its_record_if_it_is_an_input_too(
+    chain, tmp_path
+):
+    history = chain["model.safetensors"].with_name("training.csv")
+    comparison = chain["figure3.csv"].with_name("comparison.csv")
+    for file in (history, comparison):
+        file.write_bytes(file.name.encode())
+    write_record(history, inputs=[chain["data.npz"]], made_with=[chain["model.safetensors"]])
+    write_record(comparison, inputs=[history, chain["figure3.csv"]])
+    assert gud("publish", "--out", tmp_path / "published/alone", comparison) == 0
+    found = statuses(tmp_path / "published/alone/comparison.csv")
+    assert found.pop("comparison.csv") == "OK"
+    assert set(found.values()) == {"NOT SHIPPED"} and "model.safetensors" in found
+
+
 def test_a_record_of_the_earlier_form_is_followed_with_a_warning(chain, capsys):
     for name in ("figure3.pdf", "figure3.csv"):
         record = read_record(chain[name])
