@@ -53,7 +53,7 @@ class Finding:
         record: what the file was made with; None for a leaf.
         repeated: True where the file and its inputs were listed before.
         link: what the file before it says of it; None for the artefact itself.
-        links: what it says of others, and where those lie.
+        links: what it says of others that are followed, and where those lie.
     """
 
     path: Path
@@ -85,13 +85,18 @@ def links(record: Record) -> list[Link]:
     return found
 
 
-def audit(artefact: Path) -> Iterator[Finding]:
+def audit(
+    artefact: Path, follows: Callable[[int, Link, Path], bool] = lambda *_: True
+) -> Iterator[Finding]:
     """Findings on an artefact and all that it was made from, depth first, each in full once.
 
     A file is CHANGED if its sha256 differs from its own record or from the record of what was made
     from it; its record is CHANGED if it is not the one that was there when that was made. It is
     UNVERIFIED if it is a download as it came, for which no checksum is published: it has not
     changed since, but nothing tells whether it was right.
+
+    Args:
+        follows: whether what a finding of some depth says of a file in some place is followed.
     """
     digest = functools.cache(sha256)
     # Links are not resolved: a linked file has its record beside the link.
@@ -107,9 +112,8 @@ def audit(artefact: Path) -> Iterator[Finding]:
         below: tuple[tuple[Link, Path], ...] = ()
         if record and not repeated:
             try:
-                below = tuple(
-                    (to, bundle.path_of(to.name, to.sha256, path)) for to in links(record)
-                )
+                placed = ((to, bundle.path_of(to.name, to.sha256, path)) for to in links(record))
+                below = tuple((to, place) for to, place in placed if follows(depth, to, place))
             except ValueError:
                 status = "BAD RECORD"
         yield Finding(path, depth, status, record, repeated, link, below)

@@ -10,6 +10,7 @@ from audits import run, statuses
 from commands import gud
 
 from gud.audit import chain as audit
+from gud.audit.trace import ancestry
 from gud.provenance import read_record, record_digest, record_path, sha256, write_record
 
 
@@ -245,6 +246,8 @@ def test_what_an_input_was_made_with_is_published_with_its_record_if_it_is_an_in
     found = statuses(tmp_path / "published/alone/comparison.csv")
     assert found.pop("comparison.csv") == "OK"
     assert set(found.values()) == {"NOT SHIPPED"} and "model.safetensors" in found
+    traced = list(ancestry(tmp_path / "published/alone/comparison.csv"))
+    assert {finding.status for finding in traced[1:]} == {"NOT SHIPPED"}
 
 
 def test_a_record_of_the_earlier_form_is_followed_with_a_warning(chain, capsys):
