@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from gud.audit.chain import PASSED, audit
-from gud.audit.reading import BUNDLE, Bundle, read_any
+from gud.audit.reading import BUNDLE, Bundle, Published, read_any
 from gud.audit.root import artefacts, root_hash
 from gud.cli import File
 from gud.errors import InputError
@@ -36,7 +36,7 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
     if folder.is_dir():
         root_hash(folder)
     before = Bundle.beside(folder / BUNDLE)
-    made_at = dict(before.made_at)
+    made_at = {name: file.made_at for name, file in before.files.items()}
     records: dict[str, list[Record]] = dict(before.records)
     unrecorded = set(before.unrecorded)
     for file in files:
@@ -57,18 +57,17 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
     for file in files:
         for one in (file, record_path(file)):
             shutil.copyfile(one, folder / one.name)
-    names = {}
+    kept = {}
     for path in artefacts(folder):
         if path.name != BUNDLE and (record := read_any(path)):
-            names[sha256(path)] = path.name
-            made_at.setdefault(path.name, path.name)
+            place = made_at.get(path.name, path.name)
+            kept[path.name] = Published(sha256=sha256(path), made_at=place)
             unrecorded |= {
                 digest
                 for name, digest in record["inputs"].items()
                 if digest not in records and not path_of(name, path.parent).is_file()
             }
-    made_at = {name: made_at[name] for name in names.values()}
-    bundle = Bundle(folder, names, made_at, records, frozenset(unrecorded))
+    bundle = Bundle(folder, kept, records, frozenset(unrecorded))
     write_text(folder / BUNDLE, bundle.text())
     root = root_hash(folder)
     write_text(folder / ROOT, f"{root}\n")

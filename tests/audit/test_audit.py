@@ -233,6 +233,15 @@ def test_what_was_published_can_be_published_from_there(chain, tmp_path):
     assert found == dict.fromkeys([*chain][2:], "NOT SHIPPED")
 
 
+def test_published_artefacts_of_the_same_bytes_are_all_listed(chain, tmp_path):
+    twin = chain["figure3.csv"].with_name("twin.csv")
+    twin.write_bytes(chain["figure3.csv"].read_bytes())
+    write_record(twin, inputs=[chain["a=1_r=0.npz"]])
+    assert gud("publish", "--out", tmp_path / "alone", chain["figure3.csv"], twin) == 0
+    files = json.loads((tmp_path / "alone/records.json").read_text())["files"]
+    assert files.keys() == {"figure3.csv", "twin.csv"}
+
+
 def test_what_an_input_was_made_with_is_published_with_its_record_if_it_is_an_input_too(
     chain, tmp_path
 ):
