@@ -5,6 +5,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from audits import run, statuses
 from commands import gud
@@ -231,6 +232,15 @@ def test_what_was_published_can_be_published_from_there(chain, tmp_path):
     found = statuses(second / "figure3.csv")
     assert found.pop("figure3.csv") == "OK"
     assert found == dict.fromkeys([*chain][2:], "NOT SHIPPED")
+
+
+def test_a_shard_that_is_a_single_array_is_found(tmp_path, capsys):
+    shard = tmp_path / "scan/nll/shards/a=1_r=0/000000.npz"
+    shard.parent.mkdir(parents=True)
+    with open(shard, "wb") as file:
+        np.save(file, np.zeros(3))
+    status, _, err = run(capsys, shard)
+    assert status == 2 and "1 BAD RECORD" in err
 
 
 def test_published_artefacts_of_the_same_bytes_are_all_listed(chain, tmp_path):
