@@ -31,14 +31,13 @@ from gud.webpage.tex import without_tex
 UNTRACED = {"shard", "receipt", "checkpoint", "reference moments"}
 """Kinds of artefacts of which there are too many for a page."""
 
+Link = tuple[str, str]
+"""What something is called, and the anchor where the page tells of it; empty if nowhere."""
+
 
 def anchor(text: str) -> str:
     """A name for a place in the page."""
     return "".join(character if character.isalnum() else "-" for character in text)
-
-
-Link = tuple[str, str]
-"""What something is called, and the anchor where the page tells of it; empty if nowhere."""
 
 
 @dataclass(frozen=True)

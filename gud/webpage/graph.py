@@ -10,7 +10,6 @@ WIDTH, HEIGHT = 132, 34
 GAP, FALL = 18, 46
 """Between boxes of a layer, and between layers."""
 
-
 Sources = Mapping[str, Collection[str]]
 """The kinds that each kind is made from."""
 
