@@ -53,7 +53,7 @@ class Finding:
         record: what the file was made with; None for a leaf.
         repeated: True where the file and its inputs were listed before.
         link: what the file before it says of it; None for the artefact itself.
-        links: what it says of others, and where those lie.
+        links: what it says of others that are followed, and where those lie.
     """
 
     path: Path
@@ -85,7 +85,9 @@ def links(record: Record) -> list[Link]:
     return found
 
 
-def audit(artefact: Path, hashed: Callable[[Path], str] | None = None) -> Iterator[Finding]:
+def audit(
+    artefact: Path, follows: Callable[[int, Link, Path], bool] = lambda *_: True
+) -> Iterator[Finding]:
     """Findings on an artefact and all that it was made from, depth first, each in full once.
 
     A file is CHANGED if its sha256 differs from its own record or from the record of what was made
@@ -94,9 +96,9 @@ def audit(artefact: Path, hashed: Callable[[Path], str] | None = None) -> Iterat
     changed since, but nothing tells whether it was right.
 
     Args:
-        hashed: the sha256 of a file, if it is kept across audits.
+        follows: whether what a finding of some depth says of a file in some place is followed.
     """
-    digest = hashed or functools.cache(sha256)
+    digest = functools.cache(sha256)
     # Links are not resolved: a linked file has its record beside the link.
     first = Path(os.path.abspath(artefact))
     bundle = Bundle.beside(first)
@@ -110,9 +112,8 @@ def audit(artefact: Path, hashed: Callable[[Path], str] | None = None) -> Iterat
         below: tuple[tuple[Link, Path], ...] = ()
         if record and not repeated:
             try:
-                below = tuple(
-                    (to, bundle.path_of(to.name, to.sha256, path)) for to in links(record)
-                )
+                placed = ((to, bundle.path_of(to.name, to.sha256, path)) for to in links(record))
+                below = tuple((to, place) for to, place in placed if follows(depth, to, place))
             except ValueError:
                 status = "BAD RECORD"
         yield Finding(path, depth, status, record, repeated, link, below)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Container
 from pathlib import Path
 
 import click
 
 from gud.audit.chain import PASSED, audit
-from gud.audit.reading import BUNDLE, Bundle, read_any
+from gud.audit.reading import BUNDLE, Bundle, Published, read_any
 from gud.audit.root import artefacts, root_hash
 from gud.cli import File
 from gud.errors import InputError
 from gud.provenance import Record, record_path, sha256, write_text
+from gud.provenance.places import path_of
 
 ROOT = "root.sha256"
 """Holds the root hash of the files beside it."""
@@ -36,20 +36,20 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
     if folder.is_dir():
         root_hash(folder)
     before = Bundle.beside(folder / BUNDLE)
-    made_at = dict(before.made_at)
+    made_at = {name: file.made_at for name, file in before.files.items()}
     records: dict[str, list[Record]] = dict(before.records)
     unrecorded = set(before.unrecorded)
     for file in files:
         for finding in audit(file):
             if finding.status not in PASSED:
                 raise InputError(f"{finding.path} is {finding.status}: {file} is not published")
-            ours = finding.link is None or finding.link.relation == "inputs"
-            if not ours or finding.repeated or finding.depth == 0:
+            link, record = finding.link, finding.record
+            if link is None or link.relation != "inputs":
                 continue
-            if finding.record is None:
-                unrecorded.add(sha256(finding.path))
-            elif finding.record not in records.setdefault(finding.record["sha256"], []):
-                records[finding.record["sha256"]].append(finding.record)
+            if record is None:
+                unrecorded.add(link.sha256)
+            elif record not in records.setdefault(record["sha256"], []):
+                records[record["sha256"]].append(record)
         if file.absolute().parent == folder.absolute():
             raise InputError(f"{file} lies in {folder} already: leave it out")
         made_at[file.name] = os.path.relpath(file)
@@ -57,28 +57,21 @@ def publish(files: tuple[Path, ...], folder: Path) -> str:
     for file in files:
         for one in (file, record_path(file)):
             shutil.copyfile(one, folder / one.name)
-    names = {}
+    kept = {}
     for path in artefacts(folder):
         if path.name != BUNDLE and (record := read_any(path)):
-            names[sha256(path)] = path.name
-            made_at.setdefault(path.name, path.name)
-            unrecorded |= _lost(path, record, records)
-    made_at = {name: made_at[name] for name in names.values()}
-    bundle = Bundle(folder, names, made_at, records, frozenset(unrecorded))
+            place = made_at.get(path.name, path.name)
+            kept[path.name] = Published(sha256=sha256(path), made_at=place)
+            unrecorded |= {
+                digest
+                for name, digest in record["inputs"].items()
+                if digest not in records and not path_of(name, path.parent).is_file()
+            }
+    bundle = Bundle(folder, kept, records, frozenset(unrecorded))
     write_text(folder / BUNDLE, bundle.text())
     root = root_hash(folder)
     write_text(folder / ROOT, f"{root}\n")
     return root
-
-
-def _lost(path: Path, record: Record, known: Container[str]) -> set[str]:
-    """The inputs of an artefact of which nothing but the hash is left."""
-    here = Bundle(path.parent)
-    return {
-        digest
-        for name, digest in record["inputs"].items()
-        if digest not in known and not here.path_of(name, digest, path).is_file()
-    }
 
 
 @click.command()

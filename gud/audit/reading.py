@@ -6,12 +6,12 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from gud.config.sections.section import Section
 from gud.config.sections.validation import validate
+from gud.data.arrays import NOT_NPZ
 from gud.errors import InputError
 from gud.provenance import Record, as_record, read_record, record_digest, record_path, sha256
 from gud.provenance.places import path_of
@@ -20,7 +20,6 @@ SHARD = "made"
 """Array of a shard that holds its record."""
 BUNDLE = "records.json"
 """In a folder of published artefacts: the records of what they were made from."""
-NO_ARRAYS = (OSError, EOFError, ValueError, KeyError, BadZipFile)
 
 
 def read_any(path: Path) -> Record | None:
@@ -36,7 +35,7 @@ def read_any(path: Path) -> Record | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             record = json.loads(str(arrays[SHARD]))
-    except NO_ARRAYS as error:
+    except NOT_NPZ as error:
         raise InputError(f"shard {path} holds no record of how it was made: {error}") from None
     if not isinstance(record, dict):
         raise InputError(f"shard {path} holds no record of how it was made")
@@ -45,13 +44,15 @@ def read_any(path: Path) -> Record | None:
     return as_record(record, f"the record in {path}")
 
 
-class _File(Section):
+class Published(Section):
+    """An artefact in a folder of published ones, and the path that it was made at."""
+
     sha256: str
     made_at: str
 
 
-class _Published(Section):
-    files: dict[str, _File]
+class _Bundle(Section):
+    files: dict[str, Published]
     records: list[Record]
     unrecorded: list[str]
 
@@ -62,15 +63,13 @@ class Bundle:
 
     Args:
         folder: that holds the artefacts.
-        names: of the artefacts by their sha256.
-        made_at: where each artefact was made, by its name.
+        files: the artefacts by their names.
         records: of what they were made from, by the sha256 of the file.
         unrecorded: sha256 of files that they were made from and that have no record.
     """
 
     folder: Path
-    names: dict[str, str] = field(default_factory=dict)
-    made_at: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Published] = field(default_factory=dict)
     records: dict[str, list[Record]] = field(default_factory=dict)
     unrecorded: frozenset[str] = frozenset()
 
@@ -85,27 +84,22 @@ class Bundle:
             raw = json.loads(file.read_text())
         except (ValueError, RecursionError) as error:
             raise InputError(f"{file} is not JSON: {error}") from None
-        found = validate(_Published, raw, str(file))
+        found = validate(_Bundle, raw, str(file))
         records: dict[str, list[Record]] = {}
         for record in raw["records"]:
             records.setdefault(record["sha256"], []).append(record)
-        return cls(
-            folder,
-            {one.sha256: name for name, one in found.files.items()},
-            {name: one.made_at for name, one in found.files.items()},
-            records,
-            frozenset(found.unrecorded),
-        )
+        return cls(folder, found.files, records, frozenset(found.unrecorded))
 
     def path_of(self, name: str, digest: str, user: Path) -> Path:
         """Where a file lies that the record of `user` names: there, or among the published ones."""
         folder = user.parent
-        if folder == self.folder and user.name in self.made_at:
-            folder = (self.folder / self.made_at[user.name]).parent
+        if folder == self.folder and user.name in self.files:
+            folder = (self.folder / self.files[user.name].made_at).parent
         path = path_of(name, folder)
-        if digest in self.names and not os.path.isfile(path):
-            return self.folder / self.names[digest]
-        return path
+        if os.path.isfile(path):
+            return path
+        same = (self.folder / own for own, file in self.files.items() if file.sha256 == digest)
+        return next(same, path)
 
     def record(self, digest: str, of_record: str | None) -> Record | None:
         """The record of a file that is not there, if the bundle has the one that is asked for.
@@ -125,10 +119,7 @@ class Bundle:
 
     def text(self) -> str:
         """What its file holds."""
-        files = {
-            name: {"sha256": digest, "made_at": self.made_at[name]}
-            for digest, name in self.names.items()
-        }
+        files = {name: file.model_dump() for name, file in self.files.items()}
         records = [record for digest in sorted(self.records) for record in self.records[digest]]
         content = {"files": files, "records": records, "unrecorded": sorted(self.unrecorded)}
         return json.dumps(content, indent=1, sort_keys=True) + "\n"

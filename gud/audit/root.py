@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from gud.audit.checks import kind_of
@@ -38,19 +37,16 @@ def below(path: Path, results: Path) -> str:
     return path.relative_to(results).as_posix()
 
 
-def root_lines(folder: Path) -> Iterator[str]:
-    """For each artefact its sha256, the digest of its record, if any, and its path."""
+def root_hash(folder: Path) -> str:
+    """sha256 over each artefact's sha256, the digest of its record, if any, and its path.
+
+    It does not depend on when the work was done.
+    """
+    found = hashlib.sha256()
     for path in artefacts(folder):
         if not path.is_file():
             raise InputError(f"{path} is not there, but its record {record_path(path)} is")
         record = read_any(path)
         digest = record_digest(record) if record else "-"
-        yield f"{sha256(path)} {digest} {path.relative_to(folder).as_posix()}\n"
-
-
-def root_hash(folder: Path) -> str:
-    """sha256 of the list of a folder's artefacts, the digests of files and records.
-
-    It does not depend on when the work was done.
-    """
-    return hashlib.sha256("".join(root_lines(folder)).encode()).hexdigest()
+        found.update(f"{sha256(path)} {digest} {below(path, folder)}\n".encode())
+    return found.hexdigest()

@@ -6,7 +6,6 @@ import json
 import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,7 @@ def table_of(artefact: Path) -> Path:
     """A table, or the one that a figure shows."""
     if artefact.suffix == ".csv":
         return artefact
-    first, *_ = audit(artefact)
-    for link, path in first.links:
+    for link, path in next(audit(artefact)).links:
         if link.relation == "inputs" and path.suffix == ".csv":
             return path
     raise InputError(f"{artefact} shows no table, so that no row of it can be traced")
@@ -97,18 +95,14 @@ def _point(row: pd.Series) -> str:
     return point_name(parameters_of(row))
 
 
-def of_row(finding: Finding, row: pd.Series) -> Finding:
-    """The table with those of its inputs alone that a row was made from."""
-    experiment, point = str(row.experiment), _point(row)
+def is_of_row(row: pd.Series, link: Link, path: Path) -> bool:
+    """Whether a row of a table was made from a file that the table's record names."""
     folders = ("nll", quality_folder(str(row.get("samples", "samples"))))
-    kept = tuple(
-        (link, path)
-        for link, path in finding.links
-        if link.relation == "inputs"
-        and experiment in path.parts
-        and (path.stem == "scale" or path.stem == point and path.parent.name in folders)
+    return (
+        link.relation == "inputs"
+        and str(row.experiment) in path.parts
+        and (path.stem == "scale" or path.stem == _point(row) and path.parent.name in folders)
     )
-    return replace(finding, links=kept)
 
 
 def ancestry(artefact: Path, row: pd.Series | None = None) -> Iterator[Finding]:
@@ -117,23 +111,13 @@ def ancestry(artefact: Path, row: pd.Series | None = None) -> Iterator[Finding]:
     Args:
         row: of a table, whose ancestors alone are followed.
     """
-    findings = list(audit(artefact))
-    known = {finding.path: finding for finding in reversed(findings) if not finding.repeated}
-    first = findings[0] if row is None else of_row(findings[0], row)
-    seen: set[Path] = set()
-    ahead = [(first, 0)]
-    while ahead:
-        finding, depth = ahead.pop()
-        repeated = finding.path in seen
-        seen.add(finding.path)
-        yield replace(finding, depth=depth, repeated=repeated)
-        if not repeated:
-            inputs = [
-                (known[path], depth + 1)
-                for link, path in finding.links
-                if link.relation != "made_with"
-            ]
-            ahead += reversed(inputs)
+
+    def follows(depth: int, link: Link, path: Path) -> bool:
+        if depth == 0 and row is not None:
+            return is_of_row(row, link, path)
+        return link.relation != "made_with"
+
+    return audit(artefact, follows)
 
 
 def described(finding: Finding, first: Record | None) -> Mapping[str, object]:
@@ -216,9 +200,7 @@ def as_json(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
             "status": finding.status,
             "sha256": _sha256(finding),
             "record": finding.record,
-            "inputs": [
-                _name(link, path) for link, path in finding.links if link.relation != "made_with"
-            ],
+            "inputs": [_name(link, path) for link, path in finding.links],
         }
         for finding in findings
         if not finding.repeated

@@ -5,57 +5,28 @@ their records, resolved settings, seed, the command that repeats it, versions of
 device and wall time. `gud audit x.npz` follows the chain.
 """
 
-from gud.provenance.checked import checked_record, inputs_of, record_of
-from gud.provenance.command import commanded
-from gud.provenance.record import (
-    FORMAT,
-    OPEN,
-    Code,
-    Record,
-    as_record,
-    files_of,
-    input_names,
-    read_record,
-    record_digest,
-    record_path,
-    write_record,
-    write_records,
-)
-from gud.provenance.versions import code_version, package_versions
-from gud.provenance.writing import (
-    atomic,
-    naming,
-    read_tensors,
-    sha256,
-    write_arrays,
-    write_tensors,
-    write_text,
-)
-
-__all__ = [
-    "FORMAT",
-    "OPEN",
-    "Code",
-    "Record",
-    "as_record",
-    "atomic",
-    "checked_record",
-    "code_version",
-    "commanded",
-    "files_of",
-    "input_names",
-    "inputs_of",
-    "naming",
-    "package_versions",
-    "read_record",
-    "read_tensors",
-    "record_digest",
-    "record_of",
-    "record_path",
-    "sha256",
-    "write_arrays",
-    "write_record",
-    "write_records",
-    "write_tensors",
-    "write_text",
-]
+from gud.provenance.checked import checked_record as checked_record
+from gud.provenance.checked import inputs_of as inputs_of
+from gud.provenance.checked import record_of as record_of
+from gud.provenance.command import commanded as commanded
+from gud.provenance.record import FORMAT as FORMAT
+from gud.provenance.record import OPEN as OPEN
+from gud.provenance.record import Code as Code
+from gud.provenance.record import Record as Record
+from gud.provenance.record import as_record as as_record
+from gud.provenance.record import files_of as files_of
+from gud.provenance.record import input_names as input_names
+from gud.provenance.record import read_record as read_record
+from gud.provenance.record import record_digest as record_digest
+from gud.provenance.record import record_path as record_path
+from gud.provenance.record import write_record as write_record
+from gud.provenance.record import write_records as write_records
+from gud.provenance.versions import code_version as code_version
+from gud.provenance.versions import package_versions as package_versions
+from gud.provenance.writing import atomic as atomic
+from gud.provenance.writing import naming as naming
+from gud.provenance.writing import read_tensors as read_tensors
+from gud.provenance.writing import sha256 as sha256
+from gud.provenance.writing import write_arrays as write_arrays
+from gud.provenance.writing import write_tensors as write_tensors
+from gud.provenance.writing import write_text as write_text

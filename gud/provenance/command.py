@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 
 from gud.provenance.versions import sources
@@ -16,15 +15,8 @@ WHERE_SAID = "--log"
 """Option of every command that changes nothing of what it makes."""
 
 
-@dataclass(frozen=True)
-class Running:
-    """A command and the folder that the paths in it start from."""
-
-    words: tuple[str, ...]
-    folder: Path
-
-
-_RUNNING: ContextVar[Running | None] = ContextVar("running", default=None)
+_RUNNING: ContextVar[tuple[str, Path] | None] = ContextVar("running", default=None)
+"""A command and the folder that the paths in it start from."""
 
 
 @contextmanager
@@ -34,7 +26,7 @@ def commanded(words: Sequence[str]) -> Iterator[None]:
     kept = list(words)
     if WHERE_SAID in kept[:1]:
         kept = kept[2:]
-    token = _RUNNING.set(Running(tuple(kept), Path.cwd()))
+    token = _RUNNING.set((shlex.join(["gud", *kept]), Path.cwd()))
     try:
         yield
     finally:
@@ -46,5 +38,5 @@ def command_record(folder: Path) -> dict[str, str]:
     running = _RUNNING.get()
     if running is None:
         return {}
-    command = shlex.join(["gud", *running.words])
-    return {"command": command, "directory": os.path.relpath(running.folder, folder)}
+    command, started_in = running
+    return {"command": command, "directory": os.path.relpath(started_in, folder)}

@@ -44,8 +44,8 @@ Known = dict[str, tuple[Origin, Columns]]
 """What has been measured of a quantity, by side."""
 
 
-def compare(published: Quantities, tables: Sequence[Path]) -> pd.DataFrame:
-    """One row for each quantity; what has not been measured is empty.
+def compare(published: Quantities, tables: Sequence[Path]) -> tuple[pd.DataFrame, list[Path]]:
+    """One row for each quantity, and the courses of the trainings; what is not measured is empty.
 
     Of an experiment of several training seeds it is the network of the first.
 
@@ -78,7 +78,9 @@ def compare(published: Quantities, tables: Sequence[Path]) -> pd.DataFrame:
     head = ["paper", "quantity", "place", "experiment", "measure"]
     head += [f"published_{key}" for key in (*measures, "data", "samples", "reference")]
     head += [f"{side}_{key}" for side in SIDES for key in (*measures, *MEASURED)]
-    return pd.DataFrame(rows, columns=head).astype({"published_samples": "Int64"})
+    histories = [origin.history for *_, made in sources for origin in made.values()]
+    table = pd.DataFrame(rows, columns=head).astype({"published_samples": "Int64"})
+    return table, [history for history in histories if history]
 
 
 def _add(known: Known, number: Published, found: tuple[Origin, Columns], table: Path) -> None:
@@ -163,9 +165,8 @@ def main(published: Path, out: Path, markdown: Path | None, tables: tuple[Path, 
         raise InputError(f"table {missing[0]} does not exist")
     page = read_page(markdown, MARKERS) if markdown else None
     numbers = load_published(published)
-    write_text(out, compare(numbers, tables).to_csv(index=False))
-    made = (origin for path in tables for origin in origins(path).values())
-    histories = [origin.history for origin in made if origin.history]
+    table, histories = compare(numbers, tables)
+    write_text(out, table.to_csv(index=False))
     write_record(out, inputs=[published, *tables, *histories], started=started)
     if markdown and page is not None:
         write_text(markdown, embed(page, as_markdown(pd.read_csv(out), numbers), MARKERS))

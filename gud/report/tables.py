@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +57,14 @@ MEASURED = {
 """What may differ between the qualities of a table. All else must be the same to compare them: a
 Frechet distance depends on the numbers of images and on the extractor."""
 
+SUFFIXES = (".npz", ".json", ".csv")
+"""Of likelihoods, of sample qualities and of scales."""
+
 Rows = dict[tuple[Key, str], Columns]
 """By point and by the quantity of its samples; a likelihood stands beside `samples`."""
 
 
-def tabulate(
-    nll: Iterable[Path],
-    quality: Iterable[Path] = (),
-    scale: Iterable[Path] = (),
-    references: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
+def tabulate(points: Sequence[Path], references: Mapping[str, str] | None = None) -> pd.DataFrame:
     """One row for each point that has a likelihood or a sample quality, and for each sampler.
 
     There is a column for each schedule parameter that any of the rows has. Rows are sorted by
@@ -86,23 +84,23 @@ def tabulate(
     also for points that were chosen by their NLL. What they cover is said in `_errors_cover`.
 
     Args:
-        nll: likelihood artefacts (.npz), all points of an experiment with the same estimator.
-        quality: sample-quality artefacts (.json), all with the same metric and numbers of images.
-        scale: tables of `gud.evaluate.scale` (.csv) on the same images; that of an experiment
-            stands beside its networks of all seeds.
+        points: likelihoods (.npz), all of an experiment with the same estimator; sample qualities
+            (.json), all with the same metric and numbers of images; tables of `gud.evaluate.scale`
+            (.csv) on the same images, which stand beside the networks of all seeds.
         references: the reference of each experiment that has one.
 
     Raises:
         InputError: a record is missing, does not belong to its file, or files do not go together.
     """
+    nll, quality, scale = ([path for path in points if path.suffix == end] for end in SUFFIXES)
     rows: Rows = {}
     trainings: dict[str, Trained] = {}
     likelihoods: dict[str, dict[Key, LikelihoodPoint]] = {}
     for point in read_likelihoods(nll):
         key = _add(rows, trainings, point.path, point.record, likelihood_columns(point))
-        points = likelihoods.setdefault(key[0], {})
-        points[key] = point
-        expected = next(iter(points.values())).estimator
+        alike = likelihoods.setdefault(key[0], {})
+        alike[key] = point
+        expected = next(iter(alike.values())).estimator
         _same("likelihood settings", point.estimator, point.path, expected)
     for key, columns in differences(likelihoods):
         rows[key, "samples"] |= columns
@@ -111,18 +109,18 @@ def tabulate(
         measures += REFERENCE_COLUMNS
         for key, compared in reference_differences(likelihoods, references):
             rows[key, "samples"] |= compared
-    for number, path in enumerate(scale):
-        measures += SCALE_COLUMNS if number == 0 else ()
+    measures += SCALE_COLUMNS if scale else ()
+    for path in scale:
         experiment, columns, images = scale_columns(path)
-        for points in likelihoods.values():
-            for key, point in points.items():
+        for alike in likelihoods.values():
+            for key, point in alike.items():
                 if experiment in (key[0], point.trained["group"]):
                     asked = point.record["settings"]["likelihood"]["images"]
                     _same("number of test images", images, path, asked)
                     rows[key, "samples"] |= columns
+    measures += QUALITY_COLUMNS if quality else ()
     conditions: object = None
-    for number, path in enumerate(quality):
-        measures += QUALITY_COLUMNS if number == 0 else ()
+    for path in quality:
         measured, samples = read_sampled_quality(path)
         drawn = path.parent.name.replace("quality", "samples", 1)
         columns = quality_columns(measured, samples) | {"samples": drawn}
@@ -199,14 +197,12 @@ def read_references(pairs: Sequence[str]) -> dict[str, str]:
 @click.argument("points", type=File, nargs=-1, required=True)
 def main(out: Path, pairs: tuple[str, ...], points: tuple[Path, ...]) -> None:
     """Write a table of POINTS: likelihoods (.npz), qualities (.json), scales (.csv)."""
-    started, suffixes = time.time(), (".npz", ".json", ".csv")
-    if wrong := [path for path in points if path.suffix not in suffixes]:
+    started = time.time()
+    if wrong := [path for path in points if path.suffix not in SUFFIXES]:
         raise InputError(
             f"{wrong[0]} is neither a likelihood (.npz) nor a quality (.json) nor a scale (.csv)"
         )
-    nll, quality, scale = ([path for path in points if path.suffix == end] for end in suffixes)
     references = read_references(pairs)
-    table = tabulate(nll, quality, scale, references)
-    write_text(out, table.to_csv(index=False))
+    write_text(out, tabulate(points, references).to_csv(index=False))
     settings = {"reference": references} if references else {}
     write_record(out, inputs=points, settings=settings, started=started)

@@ -23,16 +23,12 @@ UNITS = {
 }
 """What is measured, and in which unit."""
 NEEDS = {
-    "mean": set(),
-    "difference": {"minus"},
-    "slope": set(),
-    "difference_of_slopes": {"minus"},
-    "lowest": set(),
-    "gain": {"standard"},
-    "spread": set(),
-    "optimum_inside": {"inside"},
+    "difference": "minus",
+    "difference_of_slopes": "minus",
+    "gain": "standard",
+    "optimum_inside": "inside",
 }
-"""What each statistic of `gud.verdict.statistics` takes beside rows."""
+"""What some statistics of `gud.verdict.statistics` take beside rows."""
 
 Value = str | float | int
 Rows = dict[str, Value | Annotated[list[Value], Field(min_length=1)]]
@@ -106,10 +102,11 @@ class Claim(Section):
 
     @model_validator(mode="after")
     def _has_what_its_statistic_takes(self) -> Claim:
-        given = {key for key in ("minus", "standard", "inside") if getattr(self, key) is not None}
-        if given != NEEDS[self.statistic]:
-            needed = " and ".join(NEEDS[self.statistic]) or "neither minus, standard nor inside"
-            raise ValueError(f"statistic {self.statistic} takes {needed}")
+        given = [key for key in ("minus", "standard", "inside") if getattr(self, key) is not None]
+        needed = NEEDS.get(self.statistic)
+        if given != ([needed] if needed else []):
+            what = needed or "neither minus, standard nor inside"
+            raise ValueError(f"statistic {self.statistic} takes {what}")
         if not self.holds.text:
             raise ValueError("holds must say what the effect lies above or below")
         if self.holds.lowest >= self.holds.highest:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gud.verdict import statistics
 from gud.verdict.claims import Claim, Condition, Rows
-from gud.verdict.numbers import Label, Number, combined, tables_of
+from gud.verdict.numbers import Label, Number, combined
 from gud.verdict.statistics import Effect
 
 Verdict = Literal["confirmed", "refuted", "undecided", "no data"]
@@ -73,7 +73,7 @@ def _judge(name: str, claim: Claim, numbers: Sequence[Number]) -> Finding:
         of_seeds=tuple(_effect(claim, points, [seed]).value for seed in stacked),
         points=len(points),
         data=str(used[0].labels["data"]),
-        tables=tuple(tables_of(used)),
+        tables=tuple(sorted({number.table for number in used})),
     )
 
 
@@ -106,21 +106,19 @@ def _stacked(
 
 
 def _selected(claim: Claim, numbers: Sequence[Number], rows: Rows) -> Selection:
+    wanted = {name: value if isinstance(value, list) else [value] for name, value in rows.items()}
     found: Selection = {}
     for number in numbers:
-        if not all(_matches(number.labels.get(label), wanted) for label, wanted in rows.items()):
+        if any(number.labels.get(label) not in values for label, values in wanted.items()):
             continue
         key = int(number.labels["seed"]), tuple(number.labels.get(label) for label in claim.over)
         other = found.setdefault(key, number)
         if other is not number:
             raise _NoData(f"{other.path} and {number.path} are one point for it")
     if not found:
-        raise _NoData(f"no {claim.measure} of {_rows_text(rows)}")
+        parts = [f"{name} {' or '.join(map(str, values))}" for name, values in wanted.items()]
+        raise _NoData(f"no {claim.measure} of {', '.join(parts)}")
     return found
-
-
-def _matches(value: Label | None, wanted: object) -> bool:
-    return value in wanted if isinstance(wanted, list) else value == wanted
 
 
 def _matched(sides: list[Selection]) -> list[Selection]:
@@ -199,12 +197,3 @@ def _order(point: Point) -> tuple[tuple[float, str], ...]:
 def _point_text(claim: Claim, point: Point) -> str:
     named = zip(claim.over, point, strict=False)
     return ", ".join(f"{label} = {value}" for label, value in named if value is not None)
-
-
-def _rows_text(rows: Rows) -> str:
-    parts = (f"{key} {_either(value)}" for key, value in rows.items())
-    return ", ".join(parts)
-
-
-def _either(value: object) -> str:
-    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,14 +74,11 @@ def read_numbers(tables: Sequence[Path]) -> list[Number]:
         read_table(table)
         paths = [path for path, _ in inputs_of(table, checked_record(table), (".npz", ".json"))]
         likelihoods = read_likelihoods(path for path in paths if path.suffix == ".npz")
-        points = {point.path: point for point in likelihoods}
+        numbers = [_likelihood(point, table.stem) for point in likelihoods]
         for path in paths:
-            if path in points:
-                numbers: Iterable[Number] = [_likelihood(points[path], table.stem)]
-            else:
-                numbers = _qualities(path, table.stem)
-            for number in numbers:
-                found.setdefault((path, number.measure), number)
+            numbers += _qualities(path, table.stem) if path.suffix == ".json" else ()
+        for number in numbers:
+            found.setdefault((number.path, number.measure), number)
     return list(found.values())
 
 
@@ -155,7 +152,3 @@ def combined(numbers: Sequence[Sequence[Number]], relative: bool) -> Numbers:
                 block[seed, point] = units.deviations * scale[seed, point]
     sources = (Source(name, block, freedom) for (name, *_), (block, freedom) in blocks.items())
     return Numbers(np.log(values) if relative else values, tuple(sources))
-
-
-def tables_of(numbers: Iterable[Number]) -> list[str]:
-    return sorted({number.table for number in numbers})

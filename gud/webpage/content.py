@@ -25,24 +25,19 @@ from gud.provenance import Record, files_of
 from gud.provenance.places import path_of
 from gud.report.parameters import parameters_of
 from gud.verdict.page import SUMMARY, summary_cells
-from gud.webpage.graph import Graph
+from gud.webpage.graph import svg
 from gud.webpage.tex import without_tex
 
 UNTRACED = {"shard", "receipt", "checkpoint", "reference moments"}
 """Kinds of artefacts of which there are too many for a page."""
 
+Link = tuple[str, str]
+"""What something is called, and the anchor where the page tells of it; empty if nowhere."""
+
 
 def anchor(text: str) -> str:
     """A name for a place in the page."""
     return "".join(character if character.isalnum() else "-" for character in text)
-
-
-@dataclass(frozen=True)
-class Point:
-    """A row of a table: what it is called and where the page tells of it."""
-
-    name: str
-    anchor: str
 
 
 @dataclass(frozen=True)
@@ -55,8 +50,8 @@ class Picture:
     source: str
     width: int
     height: int
-    anchor: str
-    points: Sequence[Point]
+    points: Sequence[Link]
+    """Rows of tables, and artefacts, that it shows."""
     tables: Sequence[Table]
     """Written with what it shows."""
 
@@ -67,20 +62,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Row:
-    cells: Sequence[str]
-    anchor: str
-
-
-@dataclass(frozen=True)
 class Table:
-    """A table, each row with the place that tells of it, where there is one."""
+    """A table, as the cells of its rows."""
 
     name: str
     header: Sequence[str]
-    rows: Sequence[Row]
+    rows: Sequence[Sequence[str]]
     common: str = ""
     """What all rows have in common, which no column repeats."""
+    anchors: Sequence[str] = ()
+    """Of each row, where the page tells of it; empty if nowhere."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +79,9 @@ class Trace:
     """How an artefact came about."""
 
     path: str
-    anchor: str
     kind: str
     told: Mapping[str, str]
-    inputs: Sequence[tuple[str, str]]
+    inputs: Sequence[Link]
 
 
 @dataclass(frozen=True)
@@ -122,8 +112,10 @@ class Results:
                 records[name], kinds[name] = record, known[0].name
         return cls(folder, records, kinds)
 
-    def traced(self, name: str) -> bool:
-        return name in self.kinds and self.kinds[name] not in UNTRACED
+    def place_of(self, name: str | None) -> str:
+        """The anchor where the page tells of an artefact; empty if nowhere."""
+        traced = name in self.kinds and self.kinds[name] not in UNTRACED
+        return anchor(name) if name and traced else ""
 
     def inputs(self, name: str, relation: str = "inputs") -> list[tuple[str, str | None]]:
         """The inputs of an artefact as the record names them, and their paths below the folder.
@@ -131,6 +123,8 @@ class Results:
         Args:
             relation: `inputs`, or `parts` for the files that were joined in it.
         """
+        if name not in self.records:
+            return []
         here = (self.folder / name).parent
         found = []
         for written in files_of(self.records[name])[relation]:
@@ -141,25 +135,21 @@ class Results:
         return found
 
 
-def graph(results: Results) -> Graph:
-    """The kinds of artefacts that there are."""
+def graph(results: Results) -> str:
+    """A drawing of the kinds of artefacts that there are."""
     sources = defaultdict(set)
     for name, kind in results.kinds.items():
         for _, own in (*results.inputs(name), *results.inputs(name, "parts")):
             if own in results.kinds:
                 sources[kind].add(results.kinds[own])
-    return Graph(Counter(results.kinds.values()), {k: frozenset(v) for k, v in sources.items()})
+    return svg(Counter(results.kinds.values()), sources)
 
 
 def traces(results: Results) -> list[Trace]:
     found = []
-    for name in filter(results.traced, results.records):
-        inputs = [
-            (shown, anchor(own) if own and results.traced(own) else "")
-            for shown, own in results.inputs(name)
-        ]
-        told = told_of(results.records[name])
-        found.append(Trace(name, anchor(name), results.kinds[name], told, inputs))
+    for name in filter(results.place_of, results.records):
+        inputs = [(shown, results.place_of(own)) for shown, own in results.inputs(name)]
+        found.append(Trace(name, results.kinds[name], told_of(results.records[name]), inputs))
     return found
 
 
@@ -182,17 +172,15 @@ def told_of(record: Record) -> dict[str, str]:
 def table(results: Results, name: str) -> Table:
     """A table of the preset; rows that are points lead to the artefact they were made from."""
     frame = _frame(results.folder / name)
-    places = [_place(results, row) for _, row in frame.iterrows()]
+    anchors = [_place(results, row) for _, row in frame.iterrows()]
     frame, common = without_common(frame.dropna(axis="columns", how="all"))
-    cells = ([short(value) for value in row] for row in frame.itertuples(index=False, name=None))
-    rows = [Row(row, place) for row, place in zip(cells, places, strict=True)]
-    return Table(name, [str(column) for column in frame.columns], rows, common)
+    rows = [[short(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    return Table(name, [str(column) for column in frame.columns], rows, common, anchors)
 
 
 def claims(results: Results, name: str) -> Table:
     """A table of verdicts, as the README has them."""
-    rows = [Row(cells, "") for cells in summary_cells(_frame(results.folder / name))]
-    return Table(name, SUMMARY, rows)
+    return Table(name, SUMMARY, list(summary_cells(_frame(results.folder / name))))
 
 
 def without_common(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -223,9 +211,8 @@ def _place(results: Results, row: pd.Series) -> str:
         return ""
     samples = str(row.get("samples", "samples"))
     for folder, end in (("nll", "npz"), (quality_folder(samples), "json"), (samples, "npz")):
-        name = f"{row.experiment}/{folder}/{point_name(point)}.{end}"
-        if results.traced(name):
-            return anchor(name)
+        if place := results.place_of(f"{row.experiment}/{folder}/{point_name(point)}.{end}"):
+            return place
     return ""
 
 
@@ -256,31 +243,29 @@ def picture(results: Results, name: str) -> Picture:
         f"data:image/png;base64,{encoded}",
         width,
         height,
-        anchor(name),
         points_shown(results, name),
         shares_shown(results, name),
     )
 
 
-def points_shown(results: Results, name: str) -> list[Point]:
+def points_shown(results: Results, name: str) -> list[Link]:
     """The points of the tables that a figure was drawn from, and the files it shows itself."""
     found = []
-    for _, own in results.inputs(name) if name in results.records else []:
-        if own is None or not results.traced(own):
+    for shown, own in results.inputs(name):
+        if own is None or not (place := results.place_of(own)):
             continue
         if results.kinds[own] != "table":
-            found.append(Point(own, anchor(own)))
+            found.append((shown, place))
             continue
         for _, row in _frame(results.folder / own).iterrows():
             if place := _place(results, row):
-                found.append(Point(f"{row.experiment} {point_name(parameters_of(row))}", place))
+                found.append((f"{row.experiment} {point_name(parameters_of(row))}", place))
     return found
 
 
 def shares_shown(results: Results, name: str) -> list[Table]:
     """The shares of guided samples that `gud guide` wrote with those that a figure shows."""
-    inputs = results.inputs(name) if name in results.records else []
-    beside = [f"{own.removesuffix('.npz')}.csv" for _, own in inputs if own]
+    beside = [f"{own.removesuffix('.npz')}.csv" for _, own in results.inputs(name) if own]
     return [table(results, one) for one in beside if results.kinds.get(one) == "guided shares"]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gud.audit.chain import code_name
 from gud.provenance import Record
-from gud.webpage.content import Row, Table, short
+from gud.webpage.content import Table, short
 
 
 def costs(folder: Path) -> Table:
@@ -28,7 +28,7 @@ def costs(folder: Path) -> Table:
     for step, jobs in sorted(steps.items()):
         frame = pd.DataFrame(jobs)
         cells = [step, len(frame), frame.s.sum(), frame.s.max(), frame.max_rss.max()]
-        rows.append(Row([*(short(cell) for cell in cells)], ""))
+        rows.append([short(cell) for cell in cells])
     header = ["step", "jobs", "seconds", "longest job", "most memory, MB"]
     return Table("costs", header, rows)
 
@@ -43,5 +43,5 @@ def environment(records: Iterable[Record]) -> Table:
                 seen[key, str(record[key])] += 1
         for package, version in record.get("packages", {}).items():
             seen[package, str(version)] += 1
-    rows = [Row([name, version, str(count)], "") for (name, version), count in sorted(seen.items())]
+    rows = [[name, version, str(count)] for (name, version), count in sorted(seen.items())]
     return Table("environment", ["what", "version", "artefacts"], rows)

@@ -25,7 +25,6 @@ def render(preset: NamedPreset, folder: Path, verdicts: list[Verdict]) -> str:
         for name in content.existing(folder, pattern)
         if pattern != "*/*.png" or not name.startswith(("figures/", "data/"))
     ]
-    traces = content.traces(results)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE.read_text()).render(
         name=preset.name,
@@ -33,14 +32,14 @@ def render(preset: NamedPreset, folder: Path, verdicts: list[Verdict]) -> str:
         pictures=pictures,
         claims=[content.claims(results, n) for n in content.existing(folder, "verdict*.csv")],
         tables=[content.table(results, n) for n in content.existing(folder, "tables/*.csv")],
-        graph=content.graph(results).svg(),
+        graph=content.graph(results),
         costs=jobs.costs(folder),
         environment=jobs.environment(results.records.values()),
         verdicts=sorted(verdicts, key=lambda verdict: -STATUSES.index(verdict.status)),
         verdict_counts=summary(verdicts),
-        traces=traces,
+        traces=content.traces(results),
         anchor=content.anchor,
-        traced={trace.path for trace in traces},
+        place_of=results.place_of,
     )
 
 

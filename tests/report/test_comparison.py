@@ -33,7 +33,7 @@ def published(tmp_path):
 
 
 def rows_of(published, *paths):
-    return compare(load_published(published), paths).set_index("quantity")
+    return compare(load_published(published), paths)[0].set_index("quantity")
 
 
 def test_best_point_and_standard_diffusion_with_their_costs(published, tmp_path):

@@ -45,7 +45,7 @@ def test_points_with_different_estimators_are_refused(tmp_path, points, monkeypa
 
 def test_qualities_on_different_numbers_of_images_are_refused(tmp_path):
     files = [quality(tmp_path, 1, 3.0), quality(tmp_path, 1.5, 3.0, images=9)]
-    assert "quality settings" in refused([], files)
+    assert "quality settings" in refused(files)
 
 
 def test_bits_per_dim_of_a_wrong_shape_or_not_finite_is_refused(tmp_path):

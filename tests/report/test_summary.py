@@ -10,7 +10,7 @@ from gud.report import summary, tables
 
 def test_summary_gives_best_point_spread_and_figures(tmp_path, points):
     table = tmp_path / "t.csv"
-    made = tables.tabulate(points, [quality(tmp_path, 0.5, 2.25)])
+    made = tables.tabulate([*points, quality(tmp_path, 0.5, 2.25)])
     made.to_csv(table, index=False)
     out = tmp_path / "summary.md"
     figure = "results/demo/figures/figure3.pdf"

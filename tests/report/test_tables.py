@@ -104,7 +104,7 @@ def test_points_of_unequal_images_that_no_request_made_are_not_compared(tmp_path
 
 def test_a_row_exists_for_a_point_with_only_one_of_likelihood_and_quality(tmp_path, points):
     files = [quality(tmp_path, 1, 3.5, stderr=0.1), quality(tmp_path, 1.5, 2.5)]
-    table = tables.tabulate(points, files).set_index("a")
+    table = tables.tabulate([*points, *files]).set_index("a")
     assert list(table.index) == [0.5, 1.0, 1.5]
     assert np.isnan(table.fid[0.5]) and np.isnan(table.nll_bits_per_dim[1.5])
     assert pd.isna(table.images[1.5]) and table.fid[1.5] == 2.5
@@ -129,7 +129,7 @@ def scale(root, images, experiment="scan"):
 
 
 def test_what_is_free_stands_beside_every_likelihood(tmp_path, points):
-    table = tables.tabulate(points, [quality(tmp_path, 1, 3.0)], [scale(tmp_path, images=3)])
+    table = tables.tabulate([*points, quality(tmp_path, 1, 3.0), scale(tmp_path, images=3)])
     assert table.scale_gaussian.tolist() == [4.91, 4.91]
     assert table.scale_png_stderr.tolist() == [0.2, 0.2]
     assert table.scale_webp.isna().all() and table.fid[1] == 3.0
@@ -146,14 +146,14 @@ def test_what_is_free_stands_beside_the_networks_of_all_seeds_and_is_said_once(t
         likelihood(tmp_path, 1, BITS[1.0], experiment=name, seed=seed, group=group)
         for name, seed, group in made
     ]
-    table = tables.tabulate(points, [], [scale(tmp_path, images=3)]).set_index("experiment")
+    table = tables.tabulate([*points, scale(tmp_path, images=3)]).set_index("experiment")
     assert table.scale_gaussian.dropna().to_dict() == {"scan": 4.91, "scan_seed1": 4.91}
     assert summary.summarise({"t.csv": table.reset_index()}).count("For scale") == 1
 
 
 def test_a_scale_of_other_images_is_refused(tmp_path, points):
     with pytest.raises(InputError, match="number of test images 64 must equal"):
-        tables.tabulate(points, [], [scale(tmp_path, images=64)])
+        tables.tabulate([*points, scale(tmp_path, images=64)])
 
 
 def test_points_may_differ_in_what_their_sampler_does_to_variances(tmp_path):
@@ -169,7 +169,7 @@ def test_points_may_differ_in_what_their_sampler_does_to_variances(tmp_path):
         path.write_text(json.dumps(measured))
         write_record(path, inputs=inputs)
         paths.append(path)
-    table = tables.tabulate([], paths)
+    table = tables.tabulate(paths)
     assert table.sampler_variance_bias.tolist() == [-0.02, 0.01]
     assert table.sampler_variance_rms.tolist() == [0.02, 0.01]
     assert set(table.fid_errors_cover) == {"8 samples, 2 train images; not training seeds"}
@@ -180,7 +180,7 @@ def test_command_writes_the_same_numbers_and_a_record_of_every_input(tmp_path, p
     out = tmp_path / "tables" / "t.csv"
     assert gud("table", "--out", out, *points, measured) == 0
     pd.testing.assert_frame_equal(
-        pd.read_csv(out), tables.tabulate(points, [measured]), check_dtype=False
+        pd.read_csv(out), tables.tabulate([*points, measured]), check_dtype=False
     )
     assert len(read_record(out)["inputs"]) == 3
     assert ",3,2,0,93.0," in out.read_text()

@@ -94,7 +94,7 @@ def quality(root, a, fid, *, r=0, experiment="scan", prior="isotropic", stderr=N
 BITS = {0.5: [[4.0, 4.2], [5.0, 5.4], [6.0, 6.0]], 1.0: [[4.0, 4.0], [5.0, 5.0], [5.7, 5.9]]}
 
 
-def refused(*arguments):
+def refused(points):
     with pytest.raises(InputError) as caught:
-        tables.tabulate(*arguments)
+        tables.tabulate(points)
     return str(caught.value)

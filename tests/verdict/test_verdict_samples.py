@@ -22,7 +22,7 @@ def test_distances_of_the_same_random_keys_are_paired_by_their_replicates(tmp_pa
     ]
     out = tmp_path / "tables" / "figure3.csv"
     out.parent.mkdir()
-    tabulate([], paths).to_csv(out, index=False)
+    tabulate(paths).to_csv(out, index=False)
     write_record(out, inputs=paths)
     claim = load_claims()["prior_fid"].model_copy(update={"relative": False})
     (finding,) = judge({"prior_fid": claim}, read_numbers([out]))
@@ -38,7 +38,7 @@ def test_relative_effects_are_logarithms_of_ratios(tmp_path):
         qualities(tmp_path, "a_scan_matching", common, prior="variance_matching"),
     ]
     out = tmp_path / "figure3.csv"
-    tabulate([], paths).to_csv(out, index=False)
+    tabulate(paths).to_csv(out, index=False)
     write_record(out, inputs=paths)
     row = found(out).loc["prior_fid"]
     assert row.effect == pytest.approx(np.log(ratio)) and row.stderr == pytest.approx(0, abs=1e-12)

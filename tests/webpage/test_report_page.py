@@ -168,6 +168,6 @@ def test_a_figure_of_guided_samples_is_followed_by_their_shares(tmp_path):
     kinds = {figure: "figure", samples: "guided", shares: "guided shares"}
     (shown,) = picture(Results(tmp_path, records, kinds), figure).tables
     assert shown.name == shares and shown.common == "samples 8"
-    assert [row.cells for row in shown.rows] == [["cat", "0.75"], ["all", "0.625"]]
+    assert shown.rows == [["cat", "0.75"], ["all", "0.625"]]
     del kinds[shares]
     assert picture(Results(tmp_path, records, kinds), figure).tables == []

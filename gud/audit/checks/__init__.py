@@ -3,20 +3,15 @@
 A kind is a function from an artefact to its checks, entered under the pattern of its path.
 """
 
-from gud.audit.checks import applications, data, evaluation, pictures, report, training
-from gud.audit.checks.check import KINDS, Artefact, Check, Kind, Run, kind_of
-
-__all__ = [
-    "KINDS",
-    "Artefact",
-    "Check",
-    "Kind",
-    "Run",
-    "applications",
-    "data",
-    "evaluation",
-    "kind_of",
-    "pictures",
-    "report",
-    "training",
-]
+from gud.audit.checks import applications as applications
+from gud.audit.checks import data as data
+from gud.audit.checks import evaluation as evaluation
+from gud.audit.checks import pictures as pictures
+from gud.audit.checks import report as report
+from gud.audit.checks import training as training
+from gud.audit.checks.check import KINDS as KINDS
+from gud.audit.checks.check import Artefact as Artefact
+from gud.audit.checks.check import Check as Check
+from gud.audit.checks.check import Kind as Kind
+from gud.audit.checks.check import Run as Run
+from gud.audit.checks.check import kind_of as kind_of

@@ -9,7 +9,7 @@ import pandas as pd
 
 from gud.audit.checks.check import Artefact, Check, kind, near, of_job
 from gud.audit.checks.evaluation import POINT, finite, joins_shards, read_arrays
-from gud.audit.checks.training import EXPERIMENT, averaged, held_statistics
+from gud.audit.checks.training import EXPERIMENT, as_trained, averaged
 from gud.classifier import load_classifier
 from gud.config.applications import (
     GuidanceJob,
@@ -69,11 +69,7 @@ def inpainted(artefact: Artefact) -> Iterator[Check]:
 @kind("classifier", rf"{EXPERIMENT}/classifiers/(?P<classifier>guide|judge)/model\.safetensors")
 def classifier(artefact: Artefact) -> Iterator[Check]:
     loaded = load_classifier(artefact.path)
-    yield Check(
-        "it was trained with the settings it holds",
-        loaded.settings.model_dump(mode="json") == artefact.settings["model"],
-    )
-    yield held_statistics(artefact, loaded)
+    yield from as_trained(artefact, loaded)
     _, classes = datasets.load_labels(
         artefact.input(".npz"), "train", len(artefact.run.images(artefact.input(".npz"), "train"))
     )

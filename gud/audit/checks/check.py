@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 import numpy as np
+from pydantic_core import to_jsonable_python
 
 from gud.audit.staleness import changed_sources
 from gud.cli import NamedPreset
 from gud.config.leaves import differing
 from gud.config.preset import Preset
-from gud.config.sections.section import Section
 from gud.data import datasets
 from gud.errors import InputError
 from gud.provenance import Record, package_versions, record_path
@@ -183,14 +183,14 @@ def near(
     return Check(statement, holds, f"largest deviation {worst:.2g}")
 
 
-def same_file(statement: str, path: Path, again: Path, record: Record) -> Check:
-    """Whether a file has the bytes that the same work gives now.
+def same_file(statement: str, artefact: Artefact, again: Path) -> Check:
+    """Whether an artefact has the bytes that the same work gives now.
 
-    Other bytes of other versions of the code or packages are no fault of the file.
+    Other bytes of other versions of the code or packages are no fault of the artefact.
     """
-    if path.read_bytes() == again.read_bytes():
+    if artefact.path.read_bytes() == again.read_bytes():
         return Check(statement, True, "the same bytes")
-    others = other_versions(record)
+    others = other_versions(artefact.record)
     measured = f"other bytes; {others}" if others else "other bytes"
     return Check(statement, False, measured, stale=bool(others))
 
@@ -206,7 +206,7 @@ def other_versions(record: Record) -> str:
     return "; ".join([*parts, *filter(None, [changed_sources(record)])])
 
 
-def of_job(artefact: Artefact, job: Callable[..., Section], *names: str) -> Check:
+def of_job(artefact: Artefact, job: Callable[..., Any], *names: str) -> Check:
     """Whether the settings of an artefact are those of the job that the preset asks for.
 
     Args:
@@ -216,14 +216,19 @@ def of_job(artefact: Artefact, job: Callable[..., Section], *names: str) -> Chec
     try:
         asked = job(artefact.run.preset, *(artefact.names[name] for name in names))
     except InputError:
-        return prescribed(artefact.settings, None)
-    return prescribed(artefact.settings, asked.model_dump(mode="json"))
+        asked = None
+    return prescribed(artefact.settings, asked)
 
 
 def prescribed(settings: Any, asked: Any, what: str = "preset") -> Check:
-    """Whether settings are those that the preset now asks for; names the keys that are not."""
+    """Whether settings are those that the preset now asks for; names the keys that are not.
+
+    Args:
+        settings: JSON values.
+        asked: a section or other values, with sections among them.
+    """
     changed = ", ".join(
         f"{key} = {json.dumps(now)}, made with {json.dumps(then)}"
-        for key, (then, now) in differing(settings, json.loads(json.dumps(asked))).items()
+        for key, (then, now) in differing(settings, to_jsonable_python(asked)).items()
     )
     return Check(f"its settings are those of the {what}", not changed, changed, stale=True)

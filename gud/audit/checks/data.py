@@ -50,7 +50,7 @@ def data_set(artefact: Artefact) -> Iterator[Check]:
     stated = artefact.record.get("images")
     yield Check("counts are those of the record", counts == stated, f"{counts}")
     asked = artefact.run.preset.data.get(artefact.names["data"])
-    yield prescribed(settings, asked.model_dump() if asked else None)
+    yield prescribed(settings, asked)
     if asked:
         try:
             check_images(images_needed(artefact.run.preset, artefact.names["data"]), counts, path)
@@ -84,7 +84,7 @@ def mean(artefact: Artefact) -> Iterator[Check]:
 @kind("grey levels", rf"{DATA}\.levels\.csv")
 def levels(artefact: Artefact) -> Iterator[Check]:
     again = centred_again(artefact.run, artefact.input(".npz")) / "levels.csv"
-    yield same_file("it counts the grey levels of the data", artefact.path, again, artefact.record)
+    yield same_file("it counts the grey levels of the data", artefact, again)
 
 
 @kind("dequantisation", rf"{DATA}\.dequantisation\.csv")
@@ -103,7 +103,7 @@ def dequantisation(artefact: Artefact) -> Iterator[Check]:
 @kind("picture of a data set", rf"{DATA}\.png")
 def picture(artefact: Artefact) -> Iterator[Check]:
     again = centred_again(artefact.run, artefact.input(".npz")) / "picture.png"
-    yield same_file("it is drawn again to the same bytes", artefact.path, again, artefact.record)
+    yield same_file("it is drawn again to the same bytes", artefact, again)
 
 
 @kind("statistics", rf"{BASIS}\.safetensors")
@@ -113,7 +113,7 @@ def fitted(artefact: Artefact) -> Iterator[Check]:
     found = statistics.load(artefact.path, asked)
     mirrored = bool(artefact.names["mirrored"])
     stated = {"basis": settings["basis"], "mirrored": settings["mirrored"]}
-    yield prescribed(stated, {"basis": asked.model_dump(), "mirrored": mirrored}, "file's name")
+    yield prescribed(stated, {"basis": asked, "mirrored": mirrored}, "file's name")
     basis = asked.of(found)
     yield orthogonal(basis)
     images = artefact.run.images(artefact.input(".npz"), "train")
@@ -150,4 +150,4 @@ def spectrum(artefact: Artefact) -> Iterator[Check]:
     names, given = ("table.csv", "picture.png"), {"basis": name, "statistics": source}
     folder = artefact.run.again(f"spectrum {source.stem}", spectrum_picture.main, names, **given)
     again = folder / names[artefact.names["form"] == "png"]
-    yield same_file("it shows the statistics", artefact.path, again, artefact.record)
+    yield same_file("it shows the statistics", artefact, again)

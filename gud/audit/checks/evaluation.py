@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gud.audit.checks.check import Artefact, Check, kind, near, prescribed
+from gud.audit.checks.check import Artefact, Check, kind, near, of_job, prescribed
 from gud.audit.checks.training import EXPERIMENT
 from gud.config import paths
 from gud.config.jobs import get_evaluation, get_experiment
 from gud.config.leaves import leaves
+from gud.config.preset import Preset
 from gud.config.sections.evaluation import Likelihood, Quality, Sampling
 from gud.config.sections.validation import validate
 from gud.data import datasets
@@ -110,17 +111,11 @@ def receipt(artefact: Artefact) -> Iterator[Check]:
     yield Check("the preset plans this job", planned, stale=True)
 
 
-def as_asked(artefact: Artefact) -> Check:
-    """Whether a point has the settings that the preset asks for."""
-    names = artefact.names
-    asked: Any
-    try:
-        evaluation = get_evaluation(artefact.run.preset, names["experiment"], names["quantity"])
-        evaluation.point(names["point"])
-        asked = evaluation.record(names["point"])
-    except InputError:
-        asked = None
-    return prescribed(artefact.settings, asked)
+def point_job(preset: Preset, experiment: str, quantity: str, point: str) -> dict[str, Any]:
+    """The settings of a point; `InputError` if the preset asks for none."""
+    evaluation = get_evaluation(preset, experiment, quantity)
+    evaluation.point(point)
+    return evaluation.record(point)
 
 
 @kind("likelihood", rf"{EXPERIMENT}/(?P<quantity>nll)/{POINT}\.npz")
@@ -150,7 +145,7 @@ def likelihood(artefact: Artefact) -> Iterator[Check]:
         yield Check("their regions are those of the data", np.array_equal(point.region, region))
     yield Check("the network was evaluated", bool((point.evaluations > 0).all()))
     yield from joins_shards(artefact, arrays)
-    yield as_asked(artefact)
+    yield of_job(artefact, point_job, "experiment", "quantity", "point")
 
 
 @kind("samples", rf"{EXPERIMENT}/{DRAWN}/{POINT}\.npz")
@@ -179,7 +174,7 @@ def samples(artefact: Artefact) -> Iterator[Check]:
             rtol=1e-4,
             atol=1e-6,
         )
-    yield as_asked(artefact)
+    yield of_job(artefact, point_job, "experiment", "quantity", "point")
 
 
 @kind("quality", rf"{EXPERIMENT}/quality{SAMPLER}/{POINT}\.json")
@@ -206,8 +201,7 @@ def quality(artefact: Artefact) -> Iterator[Check]:
         yield Check("it tells what was compared", not wrong, ", ".join(wrong))
     yield Check("its distance is a finite number", bool(np.isfinite(found["fid"])))
     experiment = artefact.run.preset.experiments.get(artefact.names["experiment"])
-    asked = experiment.quality.metric.model_dump() if experiment else None
-    yield prescribed(artefact.settings, asked)
+    yield prescribed(artefact.settings, experiment.quality.metric if experiment else None)
 
 
 @kind("reference moments", r"data/\w+\.npz\.statistics/\w+\.npz")
@@ -227,7 +221,7 @@ def scale(artefact: Artefact) -> Iterator[Check]:
     asked = prescribed(
         {key: settings.get(key) for key in ("basis", "images", "mirrored")},
         {
-            "basis": experiment.basis.model_dump(),
+            "basis": experiment.basis,
             "images": experiment.nll.settings.images,
             "mirrored": experiment.training.flip,
         },

@@ -23,7 +23,7 @@ def redrawn(artefact: Artefact, command: click.Command, **options: Any) -> Check
         command.callback(picture=again, **named, **options)
     except InputError as error:
         return Check("the preset has its experiment", False, str(error), stale=True)
-    return same_file("it is drawn again to the same bytes", artefact.path, again, artefact.record)
+    return same_file("it is drawn again to the same bytes", artefact, again)
 
 
 @kind("picture of a training", rf"{EXPERIMENT}/training\.png")

@@ -26,8 +26,9 @@ def compared(artefact: Artefact) -> Iterator[Check]:
     published = artefact.input(".yaml")
     sources = [path for path in artefact.inputs if path.parent == artefact.path.parent]
     again = artefact.run.folder("comparison") / "comparison.csv"
-    comparison.compare(comparison.load_published(published), sources).to_csv(again, index=False)
-    yield same_file("it compares its tables", artefact.path, again, artefact.record)
+    found, _ = comparison.compare(comparison.load_published(published), sources)
+    found.to_csv(again, index=False)
+    yield same_file("it compares its tables", artefact, again)
 
 
 @kind("table", r"tables/(?P<figure>\w+)\.csv")
@@ -40,17 +41,13 @@ def table(artefact: Artefact) -> Iterator[Check]:
     yield Check(
         "every row has a likelihood or a quality", not len(empty), f"{len(empty)} have none"
     )
-    nll, quality, scale = (
-        [path for path in artefact.inputs if path.suffix == end]
-        for end in (".npz", ".json", ".csv")
-    )
     again = artefact.run.folder("tables") / artefact.path.name
     references = artefact.settings.get("reference", {})
     section = artefact.run.preset.figures.named().get(artefact.names["figure"])
     if isinstance(section, TableSection):
         yield prescribed(references, section.references())
-    tables.tabulate(nll, quality, scale, references).to_csv(again, index=False)
-    yield same_file("it aggregates its points", artefact.path, again, artefact.record)
+    tables.tabulate(artefact.inputs, references).to_csv(again, index=False)
+    yield same_file("it aggregates its points", artefact, again)
 
 
 @kind("figure", r"figures/(?P<figure>\w+)\.(?P<form>pdf|png)")
@@ -71,8 +68,7 @@ def figure(artefact: Artefact) -> Iterator[Check]:
         if not record_path(outs[-1]).exists():
             draw(section, labels, in_order(artefact, section.sources(preset)), outs)
         again = folder / f"{name}.{artefact.names['form']}"
-        statement = "it is drawn again to the same bytes"
-        yield same_file(statement, artefact.path, again, artefact.record)
+        yield same_file("it is drawn again to the same bytes", artefact, again)
 
 
 def in_order(artefact: Artefact, sources: Sequence[str]) -> list[Path]:
@@ -91,7 +87,7 @@ def verdict(artefact: Artefact) -> Iterator[Check]:
     if artefact.names["form"] == "csv" and alike(pd.read_csv(artefact.path), pd.read_csv(out)):
         yield Check(statement, True, f"numbers to {ROUNDING:g}")
     else:
-        yield same_file(statement, artefact.path, out, artefact.record)
+        yield same_file(statement, artefact, out)
 
 
 def alike(found: pd.DataFrame, again: pd.DataFrame) -> bool:

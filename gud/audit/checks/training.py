@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from gud.audit.checks.check import Artefact, Check, kind, near, of_job
 from gud.config import paths
@@ -32,11 +33,7 @@ def model(artefact: Artefact) -> Iterator[Check]:
     loaded = load(artefact.path)
     count = sum(weight.numel() for weight in loaded.network.parameters())
     yield Check("its weights are finite and fit the network of its settings", True, f"{count}")
-    yield Check(
-        "it was trained with the settings it holds",
-        loaded.settings.model_dump(mode="json") == artefact.settings["model"],
-    )
-    yield held_statistics(artefact, loaded)
+    yield from as_trained(artefact, loaded)
     yield from schedule_ends(loaded)
     yield from averaged(artefact, loaded)
     yield of_job(artefact, training_job, "experiment")
@@ -46,12 +43,10 @@ def model(artefact: Artefact) -> Iterator[Check]:
 def path(artefact: Artefact) -> Iterator[Check]:
     loaded, settings = load(artefact.path), artefact.settings
     network = load(artefact.input(".safetensors"))
-    own, others = loaded.network.state_dict(), network.network.state_dict()
-    same = own.keys() == others.keys() and all(own[name].equal(others[name]) for name in own)
+    same = equal(loaded.network.state_dict(), network.network.state_dict())
     yield Check("its weights are those of the network that it was found for", same)
     held, known = (model.representation.statistics.tensors() for model in (loaded, network))
-    same = held.keys() == known.keys() and all(held[name].equal(known[name]) for name in held)
-    yield Check("its statistics are those of that network", same)
+    yield Check("its statistics are those of that network", equal(held, known))
     schedule = loaded.settings.schedule.model_dump(mode="json")
     asked = settings["schedule"]
     yield Check("it holds a path", schedule.get("levels") is not None)
@@ -61,12 +56,17 @@ def path(artefact: Artefact) -> Iterator[Check]:
     yield of_job(artefact, search_job, "experiment")
 
 
-def held_statistics(artefact: Artefact, model: StateNetwork) -> Check:
-    """Whether a network holds the statistics that it was made from."""
+def equal(some: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> bool:
+    return some.keys() == others.keys() and all(some[name].equal(others[name]) for name in some)
+
+
+def as_trained(artefact: Artefact, model: StateNetwork) -> Iterator[Check]:
+    """Whether a network holds the settings and the statistics that it was trained with."""
+    held = model.settings.model_dump(mode="json")
+    yield Check("it was trained with the settings it holds", held == artefact.settings["model"])
     fitted = statistics.load(artefact.input(".safetensors")).tensors()
-    held = model.representation.statistics.tensors()
-    same = held.keys() == fitted.keys() and all(held[k].equal(fitted[k]) for k in held)
-    return Check("its statistics are those it was made from", same)
+    same = equal(model.representation.statistics.tensors(), fitted)
+    yield Check("its statistics are those it was made from", same)
 
 
 def schedule_ends(model: Model) -> Iterator[Check]:

@@ -46,9 +46,9 @@ def test_a_table_has_a_row_for_each_sampler_of_a_point(tmp_path):
     own.parent.rename(own.parents[1] / "kept")
     quality(tmp_path, 1.0, 7.0).parent.rename(other.parent)
     (own.parents[1] / "kept").rename(own.parent)
-    table = tabulate([], [own, other]).set_index("samples")
+    table = tabulate([own, other]).set_index("samples")
     assert dict(table.fid) == {"samples": 5.0, "samples-sscs-uniform-10-8": 7.0}
-    assert "samples" not in tabulate([], [own])
+    assert "samples" not in tabulate([own])
 
 
 def test_each_method_and_grid_is_a_curve_over_its_network_evaluations():
