@@ -63,7 +63,15 @@ def run_job(
     label = f"{folder.name} {evaluation.experiment} job {out.stem}"
     computed = compute_shards(work, evaluate, label=label, device=device)
     log.info("%s: %d shards computed, %d found", label, computed, len(work) - computed)
-    write_receipt(out, work, evaluation, ranges, inputs, started, device, computed=computed)
+    write_receipt(
+        out,
+        work,
+        inputs=inputs,
+        seed=evaluation.seed,
+        started=started,
+        device=device,
+        computed=computed,
+    )
 
 
 @click.command()

@@ -118,11 +118,10 @@ def run_request(
     write_receipt(
         out,
         work,
-        evaluation,
-        evaluation.points,
-        inputs,
-        started,
-        device,
+        inputs=inputs,
+        seed=evaluation.seed,
+        started=started,
+        device=device,
         chosen=chosen | {"reference": plan.reference},
         errors=reached,
     )
