@@ -117,14 +117,9 @@ def compare(
     for name, path in paths.items():
         blocks = [
             image_bound(
-                model,
-                path,
-                images[index[start : start + search.batch_size]],
-                index=index[start : start + search.batch_size].tolist(),
-                times=search.times,
-                seed=seed,
+                model, path, images[block], index=block.tolist(), times=search.times, seed=seed
             )
-            for start in range(0, len(index), search.batch_size)
+            for block in torch.from_numpy(index).split(search.batch_size)
         ]
         found[name] = torch.cat(blocks).mean(1).numpy()
     first, second = found.values()
