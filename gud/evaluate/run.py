@@ -26,8 +26,8 @@ from gud.config.sections.evaluation import Likelihood, Ranges
 from gud.data import datasets
 from gud.devices import resolve_device
 from gud.errors import InputError
+from gud.evaluate.join import write_receipt
 from gud.evaluate.likelihood import likelihood_of_batches
-from gud.evaluate.receipts import write_receipt
 from gud.evaluate.samples import samples_of_batches
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load

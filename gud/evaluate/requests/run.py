@@ -25,10 +25,9 @@ from gud.config.sections.validation import validate
 from gud.data import datasets
 from gud.devices import resolve_device
 from gud.errors import InputError
-from gud.evaluate.join import join
+from gud.evaluate.join import join, write_receipt
 from gud.evaluate.likelihood import likelihood_of_batches
 from gud.evaluate.points import read_likelihoods
-from gud.evaluate.receipts import write_receipt
 from gud.evaluate.requests.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load
