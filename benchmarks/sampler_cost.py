@@ -40,8 +40,9 @@ from gud.config.sections.points import parameters_of_point
 from gud.config.sections.validation import validate
 from gud.data import datasets
 from gud.errors import InputError
+from gud.evaluate.quality.features import extract_features
 from gud.evaluate.quality.frechet import Moments, distance
-from gud.evaluate.quality.measure import extract_features, reference_moments
+from gud.evaluate.quality.measure import reference_moments
 from gud.evaluate.samples import samples_of_batches
 from gud.evaluate.shards import Arrays, Shards, compute_all
 from gud.figures.drawing.style import (

@@ -28,19 +28,6 @@ UNPUBLISHED = "unpublished"
 log = logging.getLogger(__name__)
 
 
-def obtain(url: str, out: Path, digest: str) -> None:
-    """`download`, and the record of it."""
-    started = time.time()
-    fetched = download(url, out, digest)
-    verified = digest != UNPUBLISHED
-    if fetched or _record_lacks(out, verified):
-        settings = {"url": public(url), "sha256": digest}
-        # Not as it was called: the URL may hold a password.
-        words = ["gud", "download", "--url", public(url), "--sha256", digest, "--out", str(out)]
-        command = shlex.join(words)
-        write_record(out, settings=settings, started=started, verified=verified, command=command)
-
-
 def download(url: str, out: Path, digest: str) -> bool:
     """Make `out` the file with the given sha256, from `url` unless it is that already.
 
@@ -109,4 +96,10 @@ def _record_lacks(out: Path, verified: bool) -> bool:
 @out_option()
 def main(url: str, sha256: str, out: Path) -> None:
     """Fetch a file and check its sha256; a download that was cut off resumes where it stopped."""
-    obtain(url, out, sha256)
+    started, verified = time.time(), sha256 != UNPUBLISHED
+    if download(url, out, sha256) or _record_lacks(out, verified):
+        settings = {"url": public(url), "sha256": sha256}
+        # Not as it was called: the URL may hold a password.
+        words = ["gud", "download", "--url", public(url), "--sha256", sha256, "--out", str(out)]
+        command = shlex.join(words)
+        write_record(out, settings=settings, started=started, verified=verified, command=command)

@@ -1,4 +1,4 @@
-"""Join the shards of one point."""
+"""Join the shards of one point, and say in receipts which shards jobs needed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gud.cli import File, NamedPreset, experiment_option, out_option, point_option
 from gud.config.jobs import get_evaluation
 from gud.evaluate.shards import Made, Shards
-from gud.provenance import write_arrays, write_record
+from gud.provenance import write_arrays, write_record, write_text
 from gud.provenance.record import Maker
 
 SHARED = ("code", "packages", "device", "machine")
@@ -62,3 +63,17 @@ def join(shards: Shards) -> None:
         evaluations=int(arrays["evaluations"].max()),
         made_by=makers(made),
     )
+
+
+def write_receipt(out: Path, work: Sequence[tuple[Shards, int]], **record: Any) -> None:
+    """Write the receipt of a job, FOLDER/jobs/NAME.json: the shards that it needed, and a record.
+
+    Args:
+        work: shards by the number of their first image.
+        record: what else the record says, see `write_record`.
+    """
+    paths = [shards.path(start) for shards, start in work]
+    listed = [str(path.relative_to(out.parent.parent)) for path in paths]
+    write_text(out, json.dumps(listed, indent=1) + "\n")
+    settings = {"points": {shards.out.stem: shards.settings for shards, _ in work}}
+    write_record(out, parts=paths, settings=settings, **record)

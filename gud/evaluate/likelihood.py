@@ -6,6 +6,7 @@ points have a small (paired) error.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -72,13 +73,10 @@ def image_bits(
         seed: of dequantisation and probes.
         denoiser: in place of the model's own prediction of eps.
     """
-    device, index = model.device, range(len(images)) if index is None else index
     if renewals < 0:
         raise InputError(f"renewals = {renewals} must be 0 or more")
-
-    def streams(name: str) -> ImageStreams:
-        return ImageStreams(device, seed, name, index)
-
+    index = range(len(images)) if index is None else index
+    streams = functools.partial(ImageStreams, model.device, seed, images=index)
     z = model.initial(dequantise(images, streams("dequantise")))
     noise = streams("start").normal(z.shape[1:])
     if start == "noised":
@@ -125,10 +123,7 @@ def image_bound(
         precision, seed: as of `image_bits`, whose dequantisation noise it shares.
     """
     index = range(len(images)) if index is None else index
-
-    def streams(name: str) -> ImageStreams:
-        return ImageStreams(model.device, seed, name, index)
-
+    streams = functools.partial(ImageStreams, model.device, seed, images=index)
     z = model.initial(dequantise(images, streams("dequantise")))
     noise = streams("bound")
     with float32_precision(precision), torch.no_grad():

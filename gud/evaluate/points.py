@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,12 +14,7 @@ from jaxtyping import Float, Int64
 from gud.config.jobs import Trained
 from gud.config.sections.schedules import standard_parameters
 from gud.data.arrays import FINER, Arrays, load_arrays
-from gud.evaluate.uncertainty import (
-    band_factor,
-    estimates,
-    over_further_images,
-    standard_error,
-)
+from gud.evaluate.uncertainty import band_factor, over_further_images, standard_error
 from gud.provenance import Record, checked_record
 
 
@@ -36,10 +32,10 @@ class LikelihoodPoint:
         region: of the data set that each was cut from, shape (images,); its own for each image of a
             data set that names none.
         evaluations: network evaluations of the ODE for each batch of images, shape (batches,).
-        others: further estimates of `bits_per_dim` of the same images, `noised` and `bound`, where
-            the settings asked for them; of the bound the second axis is that of its replicates.
         computed: `bits_per_dim` of the images that were evaluated, before any correction: images
             one by one, where the other serves their mean and its error.
+        others: further estimates of `bits_per_dim` of the same images, `noised` and `bound`, where
+            the settings asked for them; of the bound the second axis is that of its replicates.
     """
 
     path: Path
@@ -48,13 +44,13 @@ class LikelihoodPoint:
     index: Int64[np.ndarray, " images"]
     region: Int64[np.ndarray, " images"]
     evaluations: Int64[np.ndarray, " batches"]
+    computed: Float[np.ndarray, "evaluated probes"]
     others: dict[str, Float[np.ndarray, "images estimates"]] = field(default_factory=dict)
-    computed: Float[np.ndarray, "evaluated probes"] | None = None
 
     @property
     def images(self) -> int:
         """How many were evaluated."""
-        return len(self.bits_per_dim if self.computed is None else self.computed)
+        return len(self.computed)
 
     @property
     def per_image(self) -> Float[np.ndarray, " images"]:
@@ -63,8 +59,7 @@ class LikelihoodPoint:
     @property
     def one_by_one(self) -> Float[np.ndarray, " images"]:
         """Bits/dim of each image, moved by what finer steps change in the mean of all."""
-        computed = self.bits_per_dim if self.computed is None else self.computed
-        return computed.mean(1) + (self.bits_per_dim.mean() - computed.mean())
+        return self.computed.mean(1) + (self.bits_per_dim.mean() - self.computed.mean())
 
     def estimate(self, name: str) -> Float[np.ndarray, " images"] | None:
         """An estimate of each image: `nll` or one of `others`; None if there is no such."""
@@ -111,7 +106,7 @@ def difference_factor(points: Collection[LikelihoodPoint]) -> float:
 
 def read_likelihood(path: Path) -> LikelihoodPoint:
     """A likelihood artefact with its record, checked."""
-    return _point(path, *_read(path))
+    return next(read_likelihoods([path]))
 
 
 def read_likelihoods(paths: Iterable[Path]) -> Iterator[LikelihoodPoint]:
@@ -127,10 +122,21 @@ def read_likelihoods(paths: Iterable[Path]) -> Iterator[LikelihoodPoint]:
         if len(arrays["index"]) >= len(most.setdefault(path.parent, arrays)["index"]):
             most[path.parent] = arrays
     for path, record, arrays in read:
-        asked, further = record["settings"]["likelihood"], most[path.parent]
-        first = further["index"][: len(arrays["index"])]
-        continued = "stderr_of_difference" in asked and np.array_equal(first, arrays["index"])
-        yield _point(path, record, arrays, further if continued else None)
+        asked, over = record["settings"]["likelihood"], most[path.parent]
+        first = over["index"][: len(arrays["index"])]
+        if "stderr_of_difference" not in asked or not np.array_equal(first, arrays["index"]):
+            over = arrays
+        estimate = functools.partial(over_further_images, arrays, over)
+        yield LikelihoodPoint(
+            path,
+            record,
+            estimate("bits_per_dim"),
+            over["index"],
+            over.get("region", over["index"]),
+            arrays["evaluations"],
+            arrays["bits_per_dim"],
+            {name: estimate(array) for name, array in _others(record).items()},
+        )
 
 
 def _is_standard(record: Record) -> bool:
@@ -150,26 +156,3 @@ def _others(record: Record) -> dict[str, str]:
     """The arrays of further estimates, by name."""
     asked = record["settings"]["likelihood"].get("also", [])
     return {name: f"{name}_bits_per_dim" for name in asked}
-
-
-def _point(
-    path: Path, record: Record, arrays: Arrays, further: Arrays | None = None
-) -> LikelihoodPoint:
-    """A point, over further images where those are given."""
-    of = arrays if further is None else further
-
-    def estimate(name: str) -> Float[np.ndarray, "images estimates"]:
-        if of is arrays:
-            return estimates(arrays, name)
-        return over_further_images(arrays, of, name)
-
-    return LikelihoodPoint(
-        path,
-        record,
-        estimate("bits_per_dim"),
-        of["index"],
-        of.get("region", of["index"]),
-        arrays["evaluations"],
-        {name: estimate(array) for name, array in _others(record).items()},
-        arrays["bits_per_dim"],
-    )

@@ -26,8 +26,8 @@ from gud.config.sections.evaluation import Likelihood, Ranges
 from gud.data import datasets
 from gud.devices import resolve_device
 from gud.errors import InputError
+from gud.evaluate.join import write_receipt
 from gud.evaluate.likelihood import likelihood_of_batches
-from gud.evaluate.receipts import write_receipt
 from gud.evaluate.samples import samples_of_batches
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load
@@ -63,7 +63,15 @@ def run_job(
     label = f"{folder.name} {evaluation.experiment} job {out.stem}"
     computed = compute_shards(work, evaluate, label=label, device=device)
     log.info("%s: %d shards computed, %d found", label, computed, len(work) - computed)
-    write_receipt(out, work, evaluation, ranges, inputs, started, device, computed=computed)
+    write_receipt(
+        out,
+        work,
+        inputs=inputs,
+        seed=evaluation.seed,
+        started=started,
+        device=device,
+        computed=computed,
+    )
 
 
 @click.command()

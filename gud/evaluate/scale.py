@@ -29,11 +29,8 @@ from gud.cli import NamedPreset, experiment_option, input_option, out_option
 from gud.config.jobs import get_experiment
 from gud.config.preset import Experiment
 from gud.data import datasets, statistics
-from gud.diffusion.dequantisation import (
-    DEQUANTISATION_OFFSET,
-    DEQUANTISATION_VARIANCE,
-    dequantise,
-)
+from gud.data.blocks import centred
+from gud.diffusion.dequantisation import DEQUANTISATION_VARIANCE, dequantise
 from gud.diffusion.likelihood import bits_per_dim
 from gud.diffusion.representation import Representation
 from gud.evaluate.likelihood import choose_images
@@ -43,8 +40,6 @@ from gud.randomness import Stream
 
 LARGEST = 4096
 """Dimensions of an image up to which the full covariance is fitted: CIFAR-10 has 3,072."""
-BLOCK = 1024
-"""Training images that are widened to double precision at a time."""
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"format": "PNG", "optimize": True},
     "webp": {"format": "WEBP", "lossless": True, "quality": 100, "method": 6},
@@ -75,16 +70,13 @@ def gaussian_bits(
     Args:
         mirrored: whether left and right of the training images may be exchanged, as in training.
     """
-    size = train[0].numel()
+    size, count = train[0].numel(), len(train) * (1 + mirrored)
     total, products = torch.zeros(size).double(), torch.zeros(size, size).double()
-    parts = [part for block in train.split(BLOCK) for part in (block, block.flip(-1))]
-    parts = parts if mirrored else parts[::2]
-    for part in parts:
-        # Near zero mean, so that the difference of the moments loses no digits.
-        values = part.flatten(1).double() / 128 - 1 + DEQUANTISATION_OFFSET
+    # About zero, where sums of grey levels and of their products are exact.
+    for block in centred(train, torch.zeros(train.shape[1:]).double(), mirrored):
+        values = block.flatten(1)
         total += values.sum(0)
         products += values.T @ values
-    count = sum(map(len, parts))
     mean = total / count
     covariance = products / count - torch.outer(mean, mean)
     covariance += DEQUANTISATION_VARIANCE * torch.eye(size).double()

@@ -19,7 +19,7 @@ from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 from gud.cli import NamedPreset, device_option, experiment_option, input_option, out_option
-from gud.config.jobs import SearchJob, search_job
+from gud.config.jobs import search_job
 from gud.config.sections.schedules import FreePath, PathSearch
 from gud.data import datasets
 from gud.devices import float32_precision, resolve_device
@@ -45,14 +45,6 @@ def region_of(model: Model, schedule: FreePath) -> Region:
     return region(model.representation, schedule.groups, schedule.a, *ends)
 
 
-def path_through(model: Model, within: Region, levels: Float64[Tensor, "knots limits"]) -> Free:
-    """The path of a model's components with these levels."""
-    representation = model.representation
-    return Free(
-        representation.log_variance, -representation.log_data_variance, within.limits, levels
-    )
-
-
 def find_levels(
     model: Model, images: Images, within: Region, knots: int, search: PathSearch, seed: int
 ) -> Float64[Tensor, "knots limits"]:
@@ -71,7 +63,9 @@ def find_levels(
     low, high = within.a
     slopes = within.limits.new_ones(knots, len(within.limits) - 1).requires_grad_()
     optimizer = torch.optim.Adam([slopes], lr=search.learning_rate)
-    variance, total = model.representation.log_variance.exp(), within.standard(knots) * 0
+    representation = model.representation
+    log_variance, ordering = representation.log_variance, -representation.log_data_variance
+    variance, total = log_variance.exp(), within.standard(knots) * 0
     first = search.steps // 2
     for step in (bar := progress(range(search.steps), unit="step", label="search")):
         draws = Stream(model.device, seed, "search", number=step)
@@ -82,7 +76,7 @@ def find_levels(
         shifts = (ranks + draws.uniform((len(z),))) / len(z)
         bound = variational_bound(
             model.eps,
-            path_through(model, within, within.levels(slopes)),
+            Free(log_variance, ordering, within.limits, within.levels(slopes)),
             model.process,
             z,
             variance,
@@ -90,7 +84,7 @@ def find_levels(
             lambda z=z, draws=draws: draws.normal(z.shape),  # type: ignore[misc]
             times=1,
         )
-        bits = bits_per_dim(bound, model.representation).mean()
+        bits = bits_per_dim(bound, representation).mean()
         if not bits.isfinite():
             raise InputError(f"the bound of the path is not finite at step {step} of its search")
         optimizer.zero_grad()
@@ -123,14 +117,9 @@ def compare(
     for name, path in paths.items():
         blocks = [
             image_bound(
-                model,
-                path,
-                images[index[start : start + search.batch_size]],
-                index=index[start : start + search.batch_size].tolist(),
-                times=search.times,
-                seed=seed,
+                model, path, images[block], index=block.tolist(), times=search.times, seed=seed
             )
-            for start in range(0, len(index), search.batch_size)
+            for block in torch.from_numpy(index).split(search.batch_size)
         ]
         found[name] = torch.cat(blocks).mean(1).numpy()
     first, second = found.values()
@@ -156,19 +145,15 @@ def main(
     device: str | None,
 ) -> None:
     """Find a custom path on training images, for an experiment of schedule `free`."""
-    find_path(search_job(preset.preset, experiment), model, data, out, resolve_device(device))
-
-
-def find_path(job: SearchJob, file: Path, data: Path, out: Path, device: torch.device) -> None:
-    """Search a path, or take the levels that the preset gives, and write it with its record."""
-    started, schedule, search = time.time(), job.schedule, job.search
-    model = load(file, device)
-    if model.settings.schedule.name != "soft_conditioning" or model.process.k != 1:
+    started, job = time.time(), search_job(preset.preset, experiment)
+    schedule, search = job.schedule, job.search
+    network = load(model, resolve_device(device))
+    if network.settings.schedule.name != "soft_conditioning" or network.process.k != 1:
         raise InputError(
-            f"model {file} has schedule {model.settings.schedule.name} and k = {model.process.k}: "
-            "a path is searched for a network of soft_conditioning with k = 1"
+            f"model {model} has schedule {network.settings.schedule.name} and k = "
+            f"{network.process.k}: a path is searched for a network of soft_conditioning with k = 1"
         )
-    train = datasets.load(data, "train", model.image_shape)
+    train = datasets.load(data, "train", network.image_shape)
     if search.images + search.batch_size > len(train):
         raise InputError(
             f"search.images = {search.images} and search.batch_size = {search.batch_size} are more "
@@ -177,31 +162,31 @@ def find_path(job: SearchJob, file: Path, data: Path, out: Path, device: torch.d
     seed = derive(job.seed, "path")
     order = Stream("cpu", seed, "training images").permutation(len(train)).numpy()
     compared, searched = np.sort(order[: search.images]), np.sort(order[search.images :])
-    within = region_of(model, schedule)
+    within = region_of(network, schedule)
     with float32_precision("float32"):
         levels = (
             within.limits.new_tensor(schedule.levels)
             if schedule.levels is not None
-            else find_levels(model, train[searched], within, schedule.knots, search, seed)
+            else find_levels(network, train[searched], within, schedule.knots, search, seed)
         )
     filled = schedule.model_copy(update={"levels": levels.tolist()})
-    model.settings = model.settings.model_copy(update={"schedule": filled})
-    paths = {name: model.schedule(s=s) for name, s in (("standard", 0.0), ("found", 1.0))}
+    network.settings = network.settings.model_copy(update={"schedule": filled})
+    paths = {name: network.schedule(s=s) for name, s in (("standard", 0.0), ("found", 1.0))}
     regions = datasets.load_regions(data, "train", len(train))[compared]
-    bounds = compare(model, train, compared, paths, search, seed, regions)
+    bounds = compare(network, train, compared, paths, search, seed, regions)
     log.info(
         "bound on %d further training images: %.4f, standard diffusion %.4f, difference %+.4f "
         "with standard error %.4f",
         *(bounds[key] for key in ("images", "found", "standard", "difference")),
         bounds["difference_stderr"],
     )
-    model.save(out)
+    network.save(out)
     write_record(
         out,
-        inputs=[file, data],
+        inputs=[model, data],
         settings=job.model_dump(mode="json"),
         seed=job.seed,
         started=started,
-        device=device.type,
+        device=network.device.type,
         bound_bits_per_dim=bounds,
     )

@@ -131,11 +131,8 @@ class Checkpoints:
 def flatten_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module) -> Tensors:
     """The state of an optimizer of all of a network's parameters as `PARAMETER.KEY` tensors."""
     names = [name for name, _ in network.named_parameters()]
-    return {
-        f"{names[index]}.{key}": value
-        for index, state in optimizer.state_dict()["state"].items()
-        for key, value in state.items()
-    }
+    states = optimizer.state_dict()["state"]
+    return group(".", **{names[index]: state for index, state in states.items()})
 
 
 def restore_optimizer(
@@ -143,24 +140,23 @@ def restore_optimizer(
 ) -> None:
     """Give an optimizer the state that `flatten_optimizer` took, to the last bit."""
     indices = {name: index for index, (name, _) in enumerate(network.named_parameters())}
-    state: dict[int, Tensors] = {}
-    for name, value in tensors.items():
-        parameter, key = name.rsplit(".", 1)
-        state.setdefault(indices[parameter], {})[key] = value
+    state = {indices[name]: values for name, values in ungroup(tensors, ".").items()}
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def group(**groups: Tensors) -> Tensors:
-    """Join groups of tensors, each name prefixed by its group's."""
-    return {f"{name}/{key}": t for name, tensors in groups.items() for key, t in tensors.items()}
+def group(mark: str = "/", /, **groups: Tensors) -> Tensors:
+    """Join groups of tensors, each name prefixed by its group's and a `mark`."""
+    return {
+        f"{name}{mark}{key}": t for name, tensors in groups.items() for key, t in tensors.items()
+    }
 
 
-def ungroup(tensors: Tensors) -> dict[str, Tensors]:
-    """The inverse of `group`."""
+def ungroup(tensors: Tensors, mark: str = "/") -> dict[str, Tensors]:
+    """The inverse of `group`, for names that hold no `mark` within their groups."""
     groups: dict[str, Tensors] = {}
     for name, tensor in tensors.items():
-        first, key = name.split("/", 1)
+        first, key = name.rsplit(mark, 1)
         groups.setdefault(first, {})[key] = tensor
     return groups
 

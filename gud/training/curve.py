@@ -62,9 +62,6 @@ class History:
     def write(self, path: Path, step: int) -> None:
         """Write the table of the run up to `step`, its last row shorter if need be."""
         rows = torch.cat([self.rows, self.row(step)]) if self.losses else self.rows
-        forms = ("{:.0f}", "{:.6g}", "{:.4g}", "{:.3f}", "{:.6g}", "{:.6g}")
-        lines = [
-            ",".join(form.format(value) for form, value in zip(forms, row, strict=True))
-            for row in rows.tolist()
-        ]
+        form = "{:.0f},{:.6g},{:.4g},{:.3f},{:.6g},{:.6g}"
+        lines = [form.format(*row) for row in rows.tolist()]
         write_text(path, "\n".join([",".join(COLUMNS), *lines]) + "\n")

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from gud.config.sections.evaluation import Quality
 from gud.evaluate.quality import frechet
-from gud.evaluate.quality.extraction import extract_features
+from gud.evaluate.quality.features import extract_features
 from gud.evaluate.quality.frechet import Moments
 
 RANDOM = {

@@ -9,8 +9,9 @@ import pytest
 import torch
 from quality_images import blurred, distance, noisy, settings
 from scipy.linalg import sqrtm
+from torch.utils.data import Subset
 
-from gud.evaluate.quality import extraction, features, measure
+from gud.evaluate.quality import features, measure
 from gud.evaluate.quality.frechet import Moments, jackknife_replicates, jackknife_stderr
 from gud.evaluate.quality.frechet import distance as distance_of
 from gud.evaluate.quality.neighbours import kernel_distance, precision_and_recall
@@ -34,9 +35,10 @@ def test_distance_equals_the_closed_form_by_matrix_square_root(patches):
 def test_distance_equals_the_one_of_torch_fidelitys_front_end(patches):
     import torch_fidelity
 
+    one, two = (Subset(torch.from_numpy(part), range(len(part))) for part in patches)
     found = torch_fidelity.calculate_metrics(
-        input1=extraction.Images(torch.from_numpy(patches[0])),
-        input2=extraction.Images(torch.from_numpy(patches[1])),
+        input1=one,
+        input2=two,
         fid=True,
         feature_extractor=features.register(),
         rng_seed=0,
@@ -103,7 +105,7 @@ def test_the_jackknife_error_is_the_spread_over_independent_samples_and_referenc
     patches, record_property
 ):
     """Few references, so that an error over the samples alone would be far too small."""
-    found = extraction.extract_features(torch.from_numpy(patches[1]), settings())
+    found = features.extract_features(torch.from_numpy(patches[1]), settings())
     truth = Moments.of(found).statistics()
     normal = np.random.default_rng(0).multivariate_normal
 
@@ -135,9 +137,7 @@ def test_the_distance_needs_no_other_call_before_it():
 def test_the_kernel_distance_is_that_of_torch_fidelity_on_equally_many_images(patches):
     from torch_fidelity.metric_kid import kid_features_to_metric
 
-    found = [
-        extraction.extract_features(torch.from_numpy(part[:60]), settings()) for part in patches
-    ]
+    found = [features.extract_features(torch.from_numpy(part[:60]), settings()) for part in patches]
     groups = np.arange(60) % 6, np.arange(60) % 5
     kid, replicates = kernel_distance(*found, groups)
     whole = kid_features_to_metric(*found, kid_subsets=1, kid_subset_size=60, verbose=False)
@@ -154,8 +154,8 @@ def test_the_kernel_distance_is_that_of_torch_fidelity_on_equally_many_images(pa
 def test_the_kernel_distance_does_not_depend_on_the_number_of_images_as_the_frechet_one_does(
     patches,
 ):
-    real, like = (extraction.extract_features(torch.from_numpy(p), settings()) for p in patches)
-    darker = extraction.extract_features(torch.from_numpy(patches[1] // 2), settings())
+    real, like = (features.extract_features(torch.from_numpy(p), settings()) for p in patches)
+    darker = features.extract_features(torch.from_numpy(patches[1] // 2), settings())
     groups = {count: (np.arange(count) % 10,) * 2 for count in (100, 400)}
     few, many = (kernel_distance(darker[:n], real[:n], groups[n]) for n in groups)
     assert abs(few[0] - many[0]) < 3 * jackknife_stderr(few[1])
@@ -165,10 +165,10 @@ def test_the_kernel_distance_does_not_depend_on_the_number_of_images_as_the_frec
 
 
 def test_precision_falls_for_noise_and_recall_for_few_kinds_of_images(patches):
-    real = extraction.extract_features(torch.from_numpy(patches[0][:200]), settings())
-    same = extraction.extract_features(torch.from_numpy(patches[1][:200]), settings())
+    real = features.extract_features(torch.from_numpy(patches[0][:200]), settings())
+    same = features.extract_features(torch.from_numpy(patches[1][:200]), settings())
     noise = torch.randint(0, 255, (200, 3, 16, 16), dtype=torch.uint8)
-    wrong = extraction.extract_features(noise, settings())
+    wrong = features.extract_features(noise, settings())
     one = same[:1] + 1e-3 * torch.randn(200, same.shape[1], dtype=same.dtype)
     precision, recall = precision_and_recall(same, real)
     assert precision > 0.5 and recall > 0.5

@@ -10,7 +10,7 @@ import torch
 from quality_images import settings
 
 from gud.errors import InputError
-from gud.evaluate.quality import extraction, features
+from gud.evaluate.quality import features
 from gud.evaluate.quality.frechet import Moments
 from gud.provenance import sha256
 
@@ -39,7 +39,7 @@ def test_features_exist_and_are_finite_for_any_image_size(side):
 
 
 def test_covariance_of_the_features_of_real_patches_is_nonsingular(patches):
-    found = extraction.extract_features(torch.from_numpy(patches[0]), settings())
+    found = features.extract_features(torch.from_numpy(patches[0]), settings())
     statistics = Moments.of(found).statistics()
     assert np.linalg.cond(statistics["sigma"]) < 1e8
 

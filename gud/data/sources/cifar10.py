@@ -32,32 +32,27 @@ def cifar10(settings: Cifar10, archives: Sequence[Path], scratch: Path) -> Datas
     if len(archives) != 1:
         raise InputError("source cifar10 needs one archive, the file cifar-10-binary.tar.gz")
     archive = archives[0]
-    images: dict[str, np.ndarray] = {}
-    labels: dict[str, np.ndarray] = {}
+    found: dict[str, np.ndarray] = {}
     for name, content in tar_files(archive):
         if name not in (*TRAIN, TEST):
             continue
-        if name in images or len(content) == 0 or len(content) % RECORD:
+        if name in found or len(content) == 0 or len(content) % RECORD:
             raise InputError(
                 f"{archive}: {name} has {len(content)} bytes, "
                 f"expected, once, a multiple of {RECORD}"
             )
-        records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
-        if records[:, 0].max() > 9:
-            raise InputError(
-                f"{archive}: {name} holds the label {records[:, 0].max()}, expected 0 to 9"
-            )
-        labels[name] = records[:, 0].astype(np.int64)
-        images[name] = records[:, 1:].reshape(-1, 3, 32, 32)
+        found[name] = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
+        if (label := found[name][:, 0].max()) > 9:
+            raise InputError(f"{archive}: {name} holds the label {label}, expected 0 to 9")
     for name in (*TRAIN, TEST):
-        if name not in images:
+        if name not in found:
             raise InputError(f"archive {archive} has no member {name}")
-    train = np.concatenate([images[name] for name in TRAIN])
+    train, test = np.concatenate([found[name] for name in TRAIN]), found[TEST]
     return Dataset(
-        train,
-        images[TEST],
+        train[:, 1:].reshape(-1, 3, 32, 32),
+        test[:, 1:].reshape(-1, 3, 32, 32),
         inputs=(archive,),
         classes=CLASSES,
-        train_label=np.concatenate([labels[name] for name in TRAIN]),
-        test_label=labels[TEST],
+        train_label=train[:, 0].astype(np.int64),
+        test_label=test[:, 0].astype(np.int64),
     )

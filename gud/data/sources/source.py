@@ -41,10 +41,8 @@ class Dataset:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays of a data set file."""
-        names = ("train_region", "test_region", "train_label", "test_label")
-        known = {name: array for name in names if (array := getattr(self, name)) is not None}
-        classes = {"classes": np.array(self.classes)} if self.classes else {}
-        return {"train": self.train, "test": self.test} | known | classes
+        known = {name: array for name, array in vars(self).items() if isinstance(array, np.ndarray)}
+        return known | ({"classes": np.array(self.classes)} if self.classes else {})
 
 
 def reduce(

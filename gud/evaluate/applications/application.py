@@ -19,6 +19,7 @@ from gud.cli import (
     NamedPreset,
     device_option,
     experiment_option,
+    input_option,
     out_option,
     point_option,
 )
@@ -40,13 +41,14 @@ def command(
     Args:
         job: what is asked of the preset.
         make: takes the job, the files by the names of their options, `out` and the device.
-        files: options of the files that are read.
+        files: options of the files that are read beside the model.
     """
 
     def call(preset: NamedPreset, experiment: str, point: str, device: str, **paths: Path) -> None:
         make(job.of(preset.preset, experiment, point), device=resolve_device(device), **paths)
 
-    options = [experiment_option(), point_option(), *files, out_option(), device_option()]
+    model = input_option("--model", "A trained model, .safetensors.")
+    options = [experiment_option(), point_option(), model, *files, out_option(), device_option()]
     for option in reversed(options):
         call = option(call)
     return click.command(help=help)(call)

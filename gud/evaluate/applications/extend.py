@@ -119,6 +119,5 @@ main = command(
     "Draw image strips of any length with a model of the column-wise schedule.",
     StripJob,
     extend,
-    input_option("--model", "A trained model, .safetensors."),
     input_option("--data", "Its data set, which the strips should resemble.", required=False),
 )

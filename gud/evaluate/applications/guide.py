@@ -153,7 +153,6 @@ main = command(
     "Draw samples of each class, and judge them by a classifier that did not guide them.",
     GuidanceJob,
     guide_images,
-    input_option("--model", "A trained model, .safetensors."),
     input_option("--guide", "A classifier of its noised states, .safetensors."),
     input_option("--judge", "Another classifier, from another seed."),
     input_option("--data", "Their data set, .npz."),

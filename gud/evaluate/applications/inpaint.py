@@ -126,6 +126,5 @@ main = command(
     "Complete test images from a given part.",
     InpaintingJob,
     inpaint_images,
-    input_option("--model", "A trained model, .safetensors."),
     input_option("--data", "Its data set, .npz."),
 )

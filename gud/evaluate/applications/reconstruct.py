@@ -107,6 +107,5 @@ main = command(
     "Noise test images up to a time t and reconstruct them with several random keys.",
     ReconstructionJob,
     reconstruct_images,
-    input_option("--model", "A trained model, .safetensors."),
     input_option("--data", "Its data set, .npz."),
 )

@@ -10,15 +10,21 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import logging
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.utils.data import Subset
 
+from gud.config.sections.evaluation import Quality
 from gud.errors import InputError
 from gud.provenance import sha256
+
+Features = Float[Tensor, "images features"]
 
 METRICS = {"random": "FD, random features", "inception": "FID"}
 
@@ -35,6 +41,8 @@ INCEPTION_EXTRACTOR = "inception-v3-compat"
 INCEPTION_LAYER = "2048"
 
 MISSING_SCHEMAS = ("nms", "qnms")
+
+log = logging.getLogger(__name__)
 
 
 class RandomFeatures(nn.Module):
@@ -86,8 +94,8 @@ class RandomFeatures(nn.Module):
         return torch.cat(moments, dim=1).double()
 
 
-def load_torch_fidelity() -> ModuleType:
-    """Import torch-fidelity, with a torchvision built for another torch if need be.
+def load_torch_fidelity(module: str = "torch_fidelity") -> ModuleType:
+    """Import a module of torch-fidelity, with a torchvision built for another torch if need be.
 
     A torchvision built for CUDA has no operators in a CPU-only torch, and its import stops at the
     first one it names. None of them is used here: declaring their schemas lets the import pass.
@@ -106,7 +114,7 @@ def load_torch_fidelity() -> ModuleType:
                     f"torchvision::{name}",
                     "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
                 )
-        return importlib.import_module("torch_fidelity")
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise InputError(
             f"sample quality needs the package torch-fidelity, but {error.name!r} cannot be "
@@ -187,7 +195,7 @@ def make_extractor(
     if extractor not in METRICS:
         raise InputError(f"extractor {extractor!r} in the settings is not one of {list(METRICS)}")
     register()
-    create = importlib.import_module("torch_fidelity.utils").create_feature_extractor
+    create = load_torch_fidelity("torch_fidelity.utils").create_feature_extractor
     options = {"cuda": torch.cuda.is_available(), "verbose": False}
     if extractor == "random":
         return create(RANDOM_EXTRACTOR, [RANDOM_LAYER], rng_seed=seed, **options), RANDOM_LAYER
@@ -196,3 +204,28 @@ def make_extractor(
         INCEPTION_EXTRACTOR, [INCEPTION_LAYER], feature_extractor_weights_path=buffer, **options
     )
     return network, INCEPTION_LAYER
+
+
+def extract_features(
+    images: UInt8[Tensor, "n 3 height width"],
+    settings: Quality,
+    weights: str | Path | None = None,
+) -> Features:
+    """Features of each image, shape (n, features)."""
+    extractor, layer = make_extractor(settings.extractor, settings.extractor_seed, weights)
+    extract = load_torch_fidelity("torch_fidelity.utils").get_featuresdict_from_dataset
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        found = extract(
+            Subset(images, range(len(images))),  # type: ignore[arg-type]
+            extractor,
+            settings.batch_size,
+            cuda=torch.cuda.is_available(),
+            save_cpu_ram=True,
+            verbose=sys.stderr.isatty(),
+        )
+    if len(images) <= found[layer].shape[1]:
+        log.warning(
+            "%d images for %d features: the covariance is singular and the distance biased",
+            *found[layer].shape,
+        )
+    return found[layer]

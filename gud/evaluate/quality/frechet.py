@@ -6,17 +6,14 @@ features, computed by torch-fidelity.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
-from torch import Tensor
 
-from gud.evaluate.quality.features import load_torch_fidelity
+from gud.evaluate.quality.features import Features, load_torch_fidelity
 
-Features = Float[Tensor, "images features"]
 Replicates = dict[str, list[float]]
 """A number without each group of `samples` and without each of `reference` images."""
 Statistics = Mapping[str, np.ndarray]
@@ -61,8 +58,7 @@ class Moments:
 
 def distance(samples: Statistics, reference: Statistics) -> float:
     """Frechet distance of two Gaussians given by mean `mu` and covariance `sigma`."""
-    load_torch_fidelity()
-    fid = importlib.import_module("torch_fidelity.metric_fid")
+    fid = load_torch_fidelity("torch_fidelity.metric_fid")
     return fid.fid_statistics_to_metric(samples, reference, verbose=False)[fid.KEY_METRIC_FID]
 
 

@@ -27,9 +27,8 @@ from gud.config.sections.evaluation import Quality
 from gud.data import datasets
 from gud.errors import InputError
 from gud.evaluate.quality import features
-from gud.evaluate.quality.extraction import extract_features
+from gud.evaluate.quality.features import Features, extract_features
 from gud.evaluate.quality.frechet import (
-    Features,
     Moments,
     distance,
     jackknife_replicates,
@@ -55,17 +54,6 @@ def check_images(images: Tensor, source: str) -> None:
     if min(images.shape[2:]) < (side := features.RandomFeatures.smallest_side):
         raise InputError(
             f"{source} has shape {tuple(images.shape)}, expected sides of {side} or more"
-        )
-
-
-def check_pair(samples: Tensor, reference: Tensor, where: tuple[str, str]) -> None:
-    """Raise `InputError` unless both are valid images of one size."""
-    check_images(samples, where[0])
-    check_images(reference, where[1])
-    if samples.shape[1:] != reference.shape[1:]:
-        raise InputError(
-            f"{where[0]} has images of shape {tuple(samples.shape[1:])}, "
-            f"{where[1]} of {tuple(reference.shape[1:])}: expected the same"
         )
 
 
@@ -178,7 +166,13 @@ def measure_quality(
     check_images(whole, where[1])
     chosen = choose(len(whole), settings.reference_images, seed, where[1])
     real = whole[chosen]
-    check_pair(drawn, real, where)
+    check_images(drawn, where[0])
+    check_images(real, where[1])
+    if drawn.shape[1:] != real.shape[1:]:
+        raise InputError(
+            f"{where[0]} has images of shape {tuple(drawn.shape[1:])}, "
+            f"{where[1]} of {tuple(real.shape[1:])}: expected the same"
+        )
     if settings.extractor != "inception":
         weights = None
     groups = np.arange(len(drawn)) % max(settings.stderr_groups, 1)

@@ -7,14 +7,12 @@ ones, and compare at equal numbers of images only.
 
 from __future__ import annotations
 
-import importlib
-
 import numpy as np
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from gud.evaluate.quality.features import load_torch_fidelity
-from gud.evaluate.quality.frechet import Features, Replicates
+from gud.evaluate.quality.features import Features, load_torch_fidelity
+from gud.evaluate.quality.frechet import Replicates
 
 MOST = 5000
 """Images of either set, whose kernels are held at once."""
@@ -34,8 +32,7 @@ def kernel_distance(
     Returns:
         The distance, and its values without each group; None if a set has fewer than two.
     """
-    load_torch_fidelity()
-    kernel = importlib.import_module("torch_fidelity.metric_kid").kernel_poly
+    kernel = load_torch_fidelity("torch_fidelity.metric_kid").kernel_poly
     x, y = (features.double().cpu().numpy() for features in (samples, reference))
     members = [np.equal.outer(np.unique(group), group).astype(float) for group in groups]
     within = [_within(kernel(z, z), member) for z, member in zip((x, y), members, strict=True)]
@@ -75,9 +72,8 @@ def precision_and_recall(samples: Features, reference: Others) -> tuple[float, f
 
     Near is within the distance of the third neighbour of its kind. None for less than five images.
     """
-    load_torch_fidelity()
     if min(len(samples), len(reference)) < 5:
         return None
-    measure = importlib.import_module("torch_fidelity.metric_prc").prc_features_to_metric
+    measure = load_torch_fidelity("torch_fidelity.metric_prc").prc_features_to_metric
     found = measure(samples, reference, save_cpu_ram=True, verbose=False)
     return found["precision"], found["recall"]

@@ -25,10 +25,9 @@ from gud.config.sections.validation import validate
 from gud.data import datasets
 from gud.devices import resolve_device
 from gud.errors import InputError
-from gud.evaluate.join import join
+from gud.evaluate.join import join, write_receipt
 from gud.evaluate.likelihood import likelihood_of_batches
 from gud.evaluate.points import read_likelihoods
-from gud.evaluate.receipts import write_receipt
 from gud.evaluate.requests.pilot import Found, Plan, plan_request, values_of
 from gud.evaluate.shards import Evaluate, Shards, compute_shards
 from gud.model import Model, load
@@ -118,11 +117,10 @@ def run_request(
     write_receipt(
         out,
         work,
-        evaluation,
-        evaluation.points,
-        inputs,
-        started,
-        device,
+        inputs=inputs,
+        seed=evaluation.seed,
+        started=started,
+        device=device,
         chosen=chosen | {"reference": plan.reference},
         errors=reached,
     )

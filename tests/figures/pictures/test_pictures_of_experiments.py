@@ -16,18 +16,16 @@ from gud.figures.pictures.steps import draw_steps, times_of
 LABELS = Labels(dataset="Tissue", stand_in="embedded data", basis={"name": "pca"})
 
 
+def point(a, bits, evaluations):
+    numbers, region = np.arange(len(bits)), np.zeros(len(bits), int)
+    path, took = Path(f"a={a}_r=0.npz"), np.array(evaluations)
+    return LikelihoodPoint(path, {}, bits, numbers, region, took, bits)
+
+
 def test_every_image_of_every_point_is_counted_once_and_its_mean_and_cost_are_marked():
     random = np.random.default_rng(0)
     points = [
-        LikelihoodPoint(
-            Path(f"a={number}_r=0.npz"),
-            {},
-            random.normal(number, 1, (50, 3)),
-            np.arange(50),
-            np.zeros(50, int),
-            np.array([20 + number, 30]),
-        )
-        for number in range(4)
+        point(number, random.normal(number, 1, (50, 3)), [20 + number, 30]) for number in range(4)
     ]
     left, right, _ = draw_likelihoods(points[::-1], "test", LABELS).axes
     assert (left.collections[0].get_array().sum(1) == 50).all()
@@ -79,20 +77,7 @@ def test_every_evaluation_of_the_network_is_one_mark_and_is_counted():
         draw_course(pd.DataFrame({"step": [1.0], "loss": [3.0], "seconds": [1.0]}), "test", LABELS),
         draw_steps({"a=1_r=0": np.array([0.5])}, "test", "tsit5", LABELS),
         draw_samples({"a=1_r=0": np.zeros((1, 3, 4, 4), np.uint8)}, "test", LABELS),
-        draw_likelihoods(
-            [
-                LikelihoodPoint(
-                    Path("a=1_r=0.npz"),
-                    {},
-                    np.ones((2, 1)),
-                    np.arange(2),
-                    np.zeros(2, int),
-                    np.array([20]),
-                )
-            ],
-            "test",
-            LABELS,
-        ),
+        draw_likelihoods([point(1, np.ones((2, 1)), [20])], "test", LABELS),
     ],
     ids=["course", "steps", "samples", "likelihoods"],
 )
