@@ -176,10 +176,10 @@ def version_warnings(findings: Sequence[Finding]) -> list[str]:
     return warnings
 
 
-def _versions(record: Record) -> set[str]:
+def _versions(record: Record) -> list[str]:
     """The versions of the code that made an artefact; shards that were joined tell theirs."""
     makers = [record, *record.get("made_by", [])]
-    return {maker["code"]["gud_sha256"] for maker in makers}
+    return sorted({maker["code"]["gud_sha256"] for maker in makers})
 
 
 def code_name(record: Record) -> str:

@@ -220,7 +220,7 @@ class Crate:
             if not (known and known[0].name == "shard"):
                 here = (self.folder / path).parent
                 others = [path_of(name, here) for name in record.get("made_with", {})]
-                inside = [below(one, self.folder) for one in others]
+                inside = [below(o, self.folder) for o in others if o.is_relative_to(self.folder)]
                 found.add(tuple(sorted({path, *(one for one in inside if one in self.records)})))
         return sorted(found)
 

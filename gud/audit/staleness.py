@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 from gud.config.figures import ROOMS, figure_sections
@@ -42,8 +43,8 @@ def changed_sources(record: Record) -> str:
         return ""
     made = record["code"].get("git", "").removesuffix("-dirty")
     commits = commits_since(made, tuple(names)) if made else ()
-    since = f"; commits {_some(commits)}" if commits else ""
-    return f"changed: {_some([name.removeprefix('gud/') for name in names])}{since}"
+    since = f"; commits {some(commits)}" if commits else ""
+    return f"changed: {some([name.removeprefix('gud/') for name in names])}{since}"
 
 
 def matters(source: str, artefact: str) -> bool:
@@ -73,6 +74,7 @@ def commits_since(commit: str, files: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(listed.split()) if listed else ()
 
 
-def _some(names: tuple[str, ...] | list[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
     rest = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

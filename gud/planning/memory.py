@@ -30,8 +30,7 @@ def share_of(preset: Preset, experiment: Experiment) -> int:
 
 def together(preset: Preset, experiment: Experiment) -> int:
     """Images that a training holds at once on each of its GPUs."""
-    share = share_of(preset, experiment)
-    return min(experiment.training.micro_batch or share, share)
+    return experiment.training.together(max(1, preset.compute.train_gpu))
 
 
 def micro_batch(cost: Cost, share: int, gigabytes: float) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +14,7 @@ from pydantic import ConfigDict, Field
 from gud.config.sections.section import Positive, Section
 from gud.config.sections.validation import validate
 from gud.errors import InputError
-from gud.provenance import Record, checked_record, record_of
+from gud.provenance import Record, checked_record, inputs_of
 from gud.report.differences import DIFFERENCE_COLUMNS
 from gud.report.parameters import PARAMETER_NAMES
 
@@ -93,10 +92,9 @@ def read_quality(path: Path) -> MeasuredQuality:
 
 
 def read_sampled_quality(path: Path) -> tuple[MeasuredQuality, Record]:
-    """A sample quality, and the record of the samples that it was measured on."""
-    inputs = [Path(os.path.normpath(path.parent / name)) for name in checked_record(path)["inputs"]]
-    records = [record_of(file) for file in inputs if file.suffix == ".npz"]
-    samples = [record for record in records if "sampling" in record["settings"]]
+    """A sample quality, and the record of the samples that it was measured on, if it still is."""
+    inputs = inputs_of(path, checked_record(path), (".npz",))
+    samples = [record for _, record in inputs if "sampling" in record["settings"]]
     if len(samples) != 1:
         raise InputError(f"{path}.json: inputs hold {len(samples)} sets of samples, must be one")
     return read_quality(path), samples[0]

@@ -124,7 +124,7 @@ class NetworkTraining(ABC, Generic[N]):
                 f"{processes.size} processes of this run; expected a multiple of their number"
             )
         share = self.settings.batch_size // processes.size
-        micro_batch = min(self.settings.micro_batch or share, share)
+        micro_batch = self.settings.together(processes.size)
         if share % micro_batch:
             raise InputError(
                 f"training.micro_batch = {micro_batch} does not divide the {share} images that "

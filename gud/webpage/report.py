@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,22 +15,23 @@ from gud.provenance import write_record, write_text
 from gud.webpage import content, jobs
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
+PICTURES = ("verdict*.png", "figures/*.png", "data/*.png", "*/*.png")
+TABLES = ("verdict*.csv", "tables/*.csv", "*/guided/*.csv")
+
+
+def shown(folder: Path, patterns: Sequence[str]) -> list[str]:
+    """The artefacts in a folder with one of some patterns, in the order of these."""
+    return [*dict.fromkeys(name for one in patterns for name in content.existing(folder, one))]
 
 
 def render(preset: NamedPreset, folder: Path, verdicts: list[Verdict]) -> str:
     """The page of the results in a folder."""
     results = content.Results.of(folder)
-    pictures = [
-        content.picture(results, name)
-        for pattern in ("verdict*.png", "figures/*.png", "data/*.png", "*/*.png")
-        for name in content.existing(folder, pattern)
-        if pattern != "*/*.png" or not name.startswith(("figures/", "data/"))
-    ]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE.read_text()).render(
         name=preset.name,
         stand_in=preset.preset.stand_in,
-        pictures=pictures,
+        pictures=[content.picture(results, name) for name in shown(folder, PICTURES)],
         claims=[content.claims(results, n) for n in content.existing(folder, "verdict*.csv")],
         tables=[content.table(results, n) for n in content.existing(folder, "tables/*.csv")],
         graph=content.graph(results),
@@ -54,7 +56,6 @@ def main(preset: NamedPreset, results: Path | None, out: Path | None) -> None:
         page = render(preset, run.results, list(verify(run)))
         out = out or run.results / "report.html"
     write_text(out, page)
-    patterns = ("tables/*.csv", "figures/*.png", "verdict*.csv", "verdict*.png", "*/guided/*.csv")
-    shown = sorted(path for pattern in patterns for path in run.results.glob(pattern))
-    write_record(out, inputs=shown, started=started)
+    inputs = [run.results / name for name in shown(run.results, (*PICTURES, *TABLES))]
+    write_record(out, inputs=inputs, started=started)
     print(click.format_filename(out))

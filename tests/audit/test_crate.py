@@ -112,6 +112,10 @@ def test_a_crate_is_a_zip_file_too_and_never_of_an_artefact_that_was_changed(
 ):
     preset, results = copy.presets / "tiny.yaml", copy.folder / "results/tiny"
     words = ("crate", preset, "--results", results, "--out")
+    # A figure that was drawn by hand, into another folder too.
+    outs = ("--out", results / "figures/figure3.pdf", "--out", copy.folder / "figure3.png")
+    source = results / "tables/figure3.csv"
+    assert gud("figure", "figure3", "--preset", preset, *outs, source) == 0
     assert gud(*words, tmp_path / "tiny.zip") == 0
     with zipfile.ZipFile(tmp_path / "tiny.zip") as archive:
         assert {"Snakefile", "ro-crate-metadata.json"} < set(archive.namelist())

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from commands import gud
 from forgeries import FORGERIES, MODEL, POINT, A, B, rewrite, seal
-from presets import tiny_preset
+from presets import tiny_preset, whole_preset
 
 from gud.audit.checks import KINDS, kind_of
 from gud.audit.root import artefacts, below
@@ -197,6 +197,19 @@ def test_a_preset_that_was_changed_afterwards_makes_stale_and_names_the_key(alte
         other = judge(run.results / B / MODEL, later)
     assert (trained.status, point.status, other.status) == ("stale", "stale", "pass")
     assert "training.learning_rate = 0.002, made with 0.001" in str(trained)
+
+
+@pytest.mark.parametrize("made", ["tables/figure3.csv", f"{A}/nll.png"])
+def test_a_value_of_a_that_the_preset_also_asks_for_now_makes_stale_and_is_named(
+    altered, run, made
+):
+    preset = whole_preset()
+    preset["defaults"]["nll"]["grids"][0]["a"].append(1.5)
+    altered.write(preset, "grown")
+    with running(altered.named("grown"), run.results) as grown:
+        verdict = judge(run.results / made, grown)
+    assert verdict.status == "stale"
+    assert f"made without {A}/nll/a=1.5_r=0.npz" in str(verdict)
 
 
 def test_code_that_matters_and_was_changed_makes_stale_and_is_named(run):

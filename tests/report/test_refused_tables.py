@@ -48,6 +48,14 @@ def test_qualities_on_different_numbers_of_images_are_refused(tmp_path):
     assert "quality settings" in refused(files)
 
 
+def test_a_quality_whose_samples_were_made_anew_is_refused(tmp_path):
+    measured = quality(tmp_path, 1, 3.0)
+    quality(tmp_path / "again", 1, 3.0, images=9)
+    for file in (tmp_path / "again").rglob("samples*/*"):
+        (tmp_path / file.relative_to(tmp_path / "again")).write_bytes(file.read_bytes())
+    assert "was made anew after" in refused([measured])
+
+
 def test_bits_per_dim_of_a_wrong_shape_or_not_finite_is_refused(tmp_path):
     assert "of shape (images, probes)" in refused([likelihood(tmp_path, 1, [4.0, 5.0])])
     assert "not finite" in refused([likelihood(tmp_path, 1.5, [[np.nan]])])

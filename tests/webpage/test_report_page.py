@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from commands import gud
 from PIL import Image
 
+from gud.provenance import read_record
 from gud.webpage.content import Results, picture, without_common
 from gud.webpage.report import render
 
@@ -61,6 +63,26 @@ def page(finished, verdicts, tmp_path_factory):
     out = tmp_path_factory.mktemp("page") / "report.html"
     out.write_text(render(finished.named(), finished.folder / "results/tiny", verdicts))
     return out
+
+
+def test_the_record_of_a_page_names_every_picture_and_table_that_it_shows(copy, capsys):
+    """Here of a run of which no more is left."""
+    results = copy.folder / "results/tiny"
+    kept = {
+        path.relative_to(results).as_posix()
+        for folder in ("figures", "tables", "data", "a_scan_isotropic")
+        for path in results.glob(f"{folder}/*")
+        if path.suffix in (".png", ".csv") and (folder, path.suffix) != ("data", ".csv")
+    } - {"a_scan_isotropic/training.csv", "a_scan_isotropic/scale.csv"}
+    for path in [*results.rglob("*")]:
+        name = path.relative_to(results).as_posix()
+        if path.is_file() and name.removesuffix(".json") not in kept:
+            path.unlink()
+    assert gud("report", copy.presets / "tiny.yaml", "--results", results) == 0
+    page = results / "report.html"
+    assert capsys.readouterr().out.strip() == str(page)
+    assert read_record(page)["inputs"].keys() == kept
+    assert page.read_text().count("<img") == sum(name.endswith(".png") for name in kept) > 8
 
 
 @pytest.fixture

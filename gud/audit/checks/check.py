@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import click
 import numpy as np
 from pydantic_core import to_jsonable_python
 
-from gud.audit.staleness import changed_sources
+from gud.audit.staleness import changed_sources, some
 from gud.cli import NamedPreset
 from gud.config.leaves import differing
 from gud.config.preset import Preset
@@ -232,3 +233,19 @@ def prescribed(settings: Any, asked: Any, what: str = "preset") -> Check:
         for key, (then, now) in differing(settings, to_jsonable_python(asked)).items()
     )
     return Check(f"its settings are those of the {what}", not changed, changed, stale=True)
+
+
+def made_of(artefact: Artefact, asked: Iterable[str]) -> Check:
+    """Whether an artefact was made of the files that the preset now asks for.
+
+    Args:
+        asked: below the results.
+    """
+    now, then = {artefact.run.results / name for name in asked}, set(artefact.inputs)
+    told = {"made without": now - then, "made with": then - now}
+    other = "; ".join(
+        f"{how} {some(sorted(os.path.relpath(path, artefact.run.results) for path in paths))}"
+        for how, paths in told.items()
+        if paths
+    )
+    return Check("it is made of what the preset asks for", not other, other, stale=True)

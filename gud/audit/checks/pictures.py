@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 import torch
 
-from gud.audit.checks.check import Artefact, Check, kind, same_file
+from gud.audit.checks.check import Artefact, Check, kind, made_of, same_file
 from gud.audit.checks.training import EXPERIMENT
+from gud.config import inputs
+from gud.config.preset import Preset
 from gud.errors import InputError
 from gud.figures.pictures import course, likelihoods, samples, steps
 
@@ -26,6 +28,16 @@ def redrawn(artefact: Artefact, command: click.Command, **options: Any) -> Check
     return same_file("it is drawn again to the same bytes", artefact, again)
 
 
+def of_points(
+    artefact: Artefact, command: click.Command, asked: Callable[[Preset, str], list[str]]
+) -> Iterator[Check]:
+    """Checks of a picture of all points that a preset asks for of an experiment."""
+    yield redrawn(artefact, command, points=tuple(artefact.inputs))
+    preset, experiment = artefact.run.preset, artefact.names["experiment"]
+    if experiment in preset.experiments:
+        yield made_of(artefact, asked(preset, experiment))
+
+
 @kind("picture of a training", rf"{EXPERIMENT}/training\.png")
 def of_training(artefact: Artefact) -> Iterator[Check]:
     yield redrawn(artefact, course.main, table=artefact.input(".csv"))
@@ -33,12 +45,12 @@ def of_training(artefact: Artefact) -> Iterator[Check]:
 
 @kind("picture of likelihoods", rf"{EXPERIMENT}/nll\.png")
 def of_likelihoods(artefact: Artefact) -> Iterator[Check]:
-    yield redrawn(artefact, likelihoods.main, points=tuple(artefact.inputs))
+    yield from of_points(artefact, likelihoods.main, inputs.measured)
 
 
 @kind("picture of samples", rf"{EXPERIMENT}/samples\.png")
 def of_samples(artefact: Artefact) -> Iterator[Check]:
-    yield redrawn(artefact, samples.main, points=tuple(artefact.inputs))
+    yield from of_points(artefact, samples.main, inputs.drawn)
 
 
 @kind("picture of steps", rf"{EXPERIMENT}/steps\.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gud.audit.checks.check import Artefact, Check, kind, prescribed, same_file
+from gud.audit.checks.check import Artefact, Check, kind, made_of, prescribed, same_file
 from gud.config.figures import FigureSection, TableSection, figure_settings, labels_of
 from gud.figures.drawing.draw import draw
 from gud.provenance import record_path
@@ -45,7 +45,10 @@ def table(artefact: Artefact) -> Iterator[Check]:
     references = artefact.settings.get("reference", {})
     section = artefact.run.preset.figures.named().get(artefact.names["figure"])
     if isinstance(section, TableSection):
+        preset = artefact.run.preset
         yield prescribed(references, section.references())
+        asked = (section.likelihoods, section.qualities, section.scales)
+        yield made_of(artefact, [file for files in asked for file in files(preset)])
     tables.tabulate(artefact.inputs, references).to_csv(again, index=False)
     yield same_file("it aggregates its points", artefact, again)
 

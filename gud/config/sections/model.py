@@ -43,3 +43,8 @@ class TrainingSettings(Section):
     precision: Literal["auto", "bfloat16", "tf32", "float32"]
     checkpoint_every: Positive
     log_every: Positive
+
+    def together(self, processes: int) -> int:
+        """Images of a batch that each of several processes, which share it, holds at once."""
+        share = self.batch_size // processes
+        return min(self.micro_batch or share, share)
