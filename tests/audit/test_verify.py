@@ -58,6 +58,19 @@ def test_every_artefact_of_a_run_passes_and_all_are_of_a_known_kind(verdicts):
     assert sum(len(verdict.checks) for verdict in verdicts) > 5 * len(verdicts)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "scan/nll/shards/a=1_r=0/000064.npz",
+        "scan/strips/shards/b=0.5/000000.npz",
+        "scan/sampler_cost/shards/a=1_r=0_exponential_ode3_active_25_clean/000000.npz",
+    ],
+)
+def test_shards_of_whatever_is_computed_are_known_by_where_they_lie(path):
+    kind, names = kind_of(path)
+    assert kind.name == "shard" and path.endswith(f"{names['start']}.npz")
+
+
 def alone(run, folder, name):
     """A folder of results that holds one artefact of the run and its record."""
     for file in (run.results / name, record_path(run.results / name)):

@@ -35,8 +35,6 @@ POINT = rf"(?P<point>{paths.POINT})"
 SAMPLER = rf"(?:{paths.SAMPLER})?"
 DRAWN = rf"(?P<quantity>samples{SAMPLER}|{paths.GALLERY})"
 COMPUTED = rf"(?P<quantity>nll|samples{SAMPLER}|{paths.GALLERY})"
-APPLIED = "strips|reconstructions|inpainted|guided"
-SHARDED = rf"(?P<quantity>nll|samples{SAMPLER}|{paths.GALLERY}|{APPLIED})"
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -58,7 +56,7 @@ def finite(arrays: Arrays) -> Check:
     return Check("its arrays hold finite numbers", not wrong, ", ".join(wrong))
 
 
-@kind("shard", rf"{EXPERIMENT}/{SHARDED}/shards/{POINT}/(?P<start>\d+)\.npz", recorded=False)
+@kind("shard", rf"{EXPERIMENT}/[^/]+/shards/[^/]+/(?P<start>\d+)\.npz", recorded=False)
 def shard(artefact: Artefact) -> Iterator[Check]:
     arrays, made = read_arrays(artefact.path), artefact.record
     stated = json.loads(str(arrays.pop("made")))
